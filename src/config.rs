@@ -203,7 +203,7 @@ impl Default for Settings {
             client_timeout: Duration::from_secs(2),
             segment_bytes: 8 << 20,
             value_bytes_max: VALUE_BYTES_MAX,
-            recorder_bytes: 0,
+            recorder_bytes: 32 << 20,
         }
     }
 }

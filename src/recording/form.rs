@@ -2,14 +2,14 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 use std::time::Duration;
 
 use crate::config::RaftSettings;
 use crate::faults::NetChange;
 use crate::payload::Payload;
-use crate::protocol::{Address, Call, Envelope, Packet};
+use crate::protocol::{Address, Call, Packet};
 use crate::raft::effects::{ChangeRequest, SnapshotReport, WriteId};
+use crate::raft::entry::Entry;
 use crate::raft::membership::Configured;
 use crate::raft::message::Body;
 use crate::server::applier::Done;
@@ -53,8 +53,8 @@ pub enum PieceKind {
 }
 
 /// The server of a node between two steps.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Frame<F = frame::Frame> {
+#[derive(Debug)]
+pub struct Frame {
     pub at: Time,
     /// The number of the step that comes next, or less.
     pub order: u64,
@@ -62,9 +62,7 @@ pub struct Frame<F = frame::Frame> {
     pub missed: u64,
     /// If it is the first of a life: whether the disk was empty, and what was repaired there.
     pub started: Option<(bool, Vec<String>)>,
-    /// What the commands of the log weigh.
-    pub weights: Vec<usize>,
-    pub server: F,
+    pub server: frame::Frame,
 }
 
 /// What a file holds beside frames.
@@ -118,17 +116,13 @@ pub enum MachineMove {
     Returned,
 }
 
-/// What weighs in limits, in the order in which it stands in a message.
-type Weights = SmallVec<[u32; 8]>;
-
 /// An [`Arrival`], as far as it was decided outside. What a state machine on a thread of its own answers, it answers again.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Arrived<P = Packet> {
+pub enum Arrived {
     Envelope {
         from: Address,
         flight: u64,
-        packet: P,
-        weights: Weights,
+        packet: Packet,
     },
     Persisted(WriteId),
     /// This many entries of a task were applied.
@@ -163,14 +157,14 @@ pub enum Arrived<P = Packet> {
 const STEP: u8 = 1;
 const ENDED: u8 = 2;
 
-impl<'a> Arrived<&'a Packet> {
-    pub fn of(arrival: &'a Arrival) -> Arrived<&'a Packet> {
+impl Arrived {
+    /// It shares commands and data with the arrival, and makes no text of them.
+    pub fn of(arrival: &Arrival) -> Arrived {
         match arrival {
             Arrival::Envelope(envelope) => Arrived::Envelope {
                 from: envelope.from,
                 flight: envelope.flight(),
-                packet: &envelope.packet,
-                weights: commands(&envelope.packet).map(weight).collect(),
+                packet: envelope.packet.clone(),
             },
             Arrival::Persisted(id) => Arrived::Persisted(*id),
             Arrival::Done(Done::Applied(entries, _)) => Arrived::Applied(entries.len()),
@@ -195,16 +189,34 @@ impl<'a> Arrived<&'a Packet> {
     }
 }
 
-/// An envelope that arrives again, with its commands as heavy as they were.
-pub fn envelope(to: NodeId, from: Address, flight: u64, mut packet: Packet, weights: &[u32]) -> Envelope {
-    for (command, weight) in commands_mut(&mut packet).into_iter().zip(weights) {
-        *command = command.weighing(usize::try_from(*weight).expect("32 bits are no more than a size"));
+impl Arrived {
+    /// About the bytes of memory that it keeps alive.
+    fn weight(&self) -> usize {
+        let carried = match self {
+            Arrived::Envelope { packet: Packet::Raft(message), .. } => match &message.body {
+                Body::AppendEntries { entries, .. } => entries.len() * size_of::<Entry>(),
+                Body::InstallSnapshot { data, .. } => data.len(),
+                _ => 0,
+            },
+            Arrived::Snapshot(SnapshotReport::Read { data, .. }) => data.len(),
+            _ => 0,
+        };
+        size_of::<Arrived>() + carried + self.commands().map(Payload::weight).sum::<usize>()
     }
-    Envelope::new(from, to.into(), packet).numbered(flight)
-}
 
-fn weight(payload: &Payload) -> u32 {
-    u32::try_from(payload.weight()).unwrap_or(u32::MAX)
+    fn commands(&self) -> Box<dyn Iterator<Item = &Payload> + '_> {
+        match self {
+            Arrived::Envelope { packet, .. } => commands(packet),
+            _ => Box::new(std::iter::empty()),
+        }
+    }
+
+    fn commands_mut(&mut self) -> Vec<&mut Payload> {
+        match self {
+            Arrived::Envelope { packet, .. } => commands_mut(packet),
+            _ => Vec::new(),
+        }
+    }
 }
 
 fn commands(packet: &Packet) -> Box<dyn Iterator<Item = &Payload> + '_> {
@@ -240,20 +252,10 @@ fn commands_mut(packet: &mut Packet) -> Vec<&mut Payload> {
 }
 
 impl Frame {
-    pub fn of(at: Time, order: u64, missed: u64, server: frame::Frame) -> Frame {
-        Frame {
-            at,
-            order,
-            missed,
-            started: None,
-            weights: server.commands().map(Payload::weight).collect(),
-            server,
-        }
-    }
-
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = vec![PieceKind::Frame as u8];
-        put(&mut bytes, self);
+        let weights: Vec<usize> = self.server.commands().map(Payload::weight).collect();
+        put(&mut bytes, &(self.at, self.order, self.missed, &self.started, weights, &self.server));
         bytes
     }
 
@@ -261,15 +263,13 @@ impl Frame {
     ///
     /// # Errors
     /// What is wrong with the bytes.
-    pub fn read(bytes: &[u8]) -> Result<Frame, String> {
-        let mut rest = bytes;
-        let mut frame: Frame = take(&mut rest)?;
-        let weights = std::mem::take(&mut frame.weights);
-        for (command, weight) in frame.server.commands_mut().zip(&weights) {
-            *command = command.weighing(*weight);
+    pub fn read(mut bytes: &[u8]) -> Result<Frame, String> {
+        type Form = (Time, u64, u64, Option<(bool, Vec<String>)>, Vec<usize>, frame::Frame);
+        let (at, order, missed, started, weights, mut server): Form = take(&mut bytes)?;
+        for (command, weight) in server.commands_mut().zip(weights) {
+            *command = command.weighing(weight);
         }
-        frame.weights = weights;
-        Ok(frame)
+        Ok(Frame { at, order, missed, started, server })
     }
 }
 
@@ -280,24 +280,20 @@ pub fn bytes_of(server: &frame::Frame) -> Vec<u8> {
     bytes
 }
 
-/// Appends what goes into a step.
-pub fn put_before(bytes: &mut Vec<u8>, before: Before, arrivals: &[Arrival]) {
-    bytes.push(STEP);
-    put(bytes, &before);
-    put(bytes, &arrivals.len());
-    for arrival in arrivals {
-        put(bytes, &Arrived::of(arrival));
+/// Appends an event's bytes.
+pub fn put_event(bytes: &mut Vec<u8>, event: &Event) {
+    match event {
+        Event::Step(step) => {
+            bytes.push(STEP);
+            let weights = step.arrivals.iter().flat_map(Arrived::commands).map(Payload::weight);
+            let weights: Vec<usize> = weights.collect();
+            put(bytes, &(step.before, &step.arrivals, weights, &step.after));
+        }
+        Event::Ended { order, at, why } => {
+            bytes.push(ENDED);
+            put(bytes, &(order, at, why));
+        }
     }
-}
-
-/// Appends what came of it.
-pub fn put_after(bytes: &mut Vec<u8>, after: &After) {
-    put(bytes, after);
-}
-
-pub fn put_ended(bytes: &mut Vec<u8>, order: u64, at: Time, why: &EndReason) {
-    bytes.push(ENDED);
-    put(bytes, &(order, at, why));
 }
 
 /// Takes the next event off the bytes of a piece; none behind the last.
@@ -309,10 +305,12 @@ pub fn next_event(bytes: &mut &[u8]) -> Result<Option<Event>, String> {
     *bytes = rest;
     Ok(Some(match *kind {
         STEP => {
-            let before = take(bytes)?;
-            let count: usize = take(bytes)?;
-            let arrivals = (0..count).map(|_| take(bytes)).collect::<Result<_, _>>()?;
-            Event::Step(Box::new(Step { before, arrivals, after: take(bytes)? }))
+            let (before, mut arrivals, weights, after): (_, Vec<Arrived>, Vec<usize>, _) = take(bytes)?;
+            let commands = arrivals.iter_mut().flat_map(Arrived::commands_mut);
+            for (command, weight) in commands.zip(weights) {
+                *command = command.weighing(weight);
+            }
+            Event::Step(Box::new(Step { before, arrivals, after }))
         }
         ENDED => {
             let (order, at, why) = take(bytes)?;
@@ -323,6 +321,13 @@ pub fn next_event(bytes: &mut &[u8]) -> Result<Option<Event>, String> {
 }
 
 impl Event {
+    /// About the bytes of memory that it keeps alive.
+    pub fn weight(&self) -> usize {
+        let Event::Step(step) = self else { return size_of::<Event>() };
+        let arrivals: usize = step.arrivals.iter().map(Arrived::weight).sum();
+        size_of::<Event>() + size_of::<Step>() + arrivals
+    }
+
     /// Its number among the events of all nodes, and the time of the run.
     pub fn place(&self) -> (u64, Time) {
         match self {

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use parking_lot::Mutex;
 
-use super::form::{After, Before, Frame, Head, MachineMove, Made, Rules, put_after, put_before, put_ended};
+use super::form::{After, Arrived, Before, Event, Frame, Head, MachineMove, Made, Rules, Step};
 use super::ring::Ring;
 use super::writer::{self, Writer};
 use crate::clock::Clock;
@@ -94,7 +94,6 @@ impl FlightRecorder {
         StepRecorder {
             shared: self.clone(),
             ring,
-            event: Vec::new(),
             shaper: Shaper::default(),
             machine: MachineMove::Stayed,
             before: None,
@@ -234,12 +233,10 @@ fn forget_oldest(place: &Path) {
 pub struct StepRecorder {
     shared: FlightRecorder,
     ring: Arc<Mutex<Ring>>,
-    /// The event that is being made. Empty between steps: kept for its memory.
-    event: Vec<u8>,
     shaper: Shaper,
     machine: MachineMove,
-    /// When the step in progress began, if it is recorded.
-    before: Option<Time>,
+    /// What goes into the step in progress, if it is recorded.
+    before: Option<(Before, Vec<Arrived>)>,
     /// How this life began, until a frame says it: what the ring holds does not lead here.
     started: Option<(bool, Vec<String>)>,
 }
@@ -264,7 +261,7 @@ impl StepRecorder {
             }
             // A recording takes a frame of any length, where there is no way around it.
             let is_long = ring.begins() || self.started.is_some() && ring.is_recorded();
-            if (self.started.is_some() || ring.wants_frame()) && may_have_frame(server, is_long) {
+            if (self.started.is_some() || ring.wants_frame(at)) && may_have_frame(server, is_long) {
                 self.put_frame(&mut ring, at, server);
             }
             if self.started.is_some() || !ring.has_frame() {
@@ -273,42 +270,36 @@ impl StepRecorder {
                 return;
             }
         }
-        self.event.clear();
         let machine = std::mem::take(&mut self.machine);
-        put_before(&mut self.event, Before { at, now, machine }, arrivals);
-        self.before = Some(at);
+        self.before = Some((Before { at, now, machine }, arrivals.iter().map(Arrived::of).collect()));
     }
 
     fn put_frame(&mut self, ring: &mut Ring, at: Time, server: &Server) {
         let Some((server, image)) = server.frame() else { return };
-        let mut frame = Frame::of(at, self.shared.0.order.load(Ordering::Acquire), ring.missed, server);
-        frame.started = self.started.take();
-        ring.push_frame(frame.bytes(), Arc::from(image));
+        let (order, missed) = (self.shared.0.order.load(Ordering::Acquire), ring.missed);
+        let frame = Frame { at, order, missed, started: self.started.take(), server };
+        ring.push_frame(frame, Arc::from(image));
         self.shaper = Shaper::default();
         self.machine = MachineMove::Stayed;
     }
 
     /// The step that began was made, with this number.
     pub fn end(&mut self, order: u64, server: &Server, outbox: &Outbox) {
-        let Some(at) = self.before.take() else { return };
+        let Some((before, arrivals)) = self.before.take() else { return };
         let shape = self.shaper.shape(server, outbox);
-        put_after(
-            &mut self.event,
-            &After { order, result: Made::Step { left_off: server.left_off(), shape } },
-        );
-        self.ring.lock().push(at, &self.event);
+        let after = After { order, result: Made::Step { left_off: server.left_off(), shape } };
+        self.ring.lock().push(before.at, Event::Step(Box::new(Step { before, arrivals, after })));
     }
 
     /// The life has ended. A step that began was not made if it panicked.
     pub fn ended(&mut self, at: Time, why: &EndReason) {
-        if let (Some(at), EndReason::Panicked(reason)) = (self.before.take(), why) {
+        let mut ring = self.ring.lock();
+        if let (Some((before, arrivals)), EndReason::Panicked(reason)) = (self.before.take(), why) {
             let after = After { order: self.shared.next_order(), result: Made::Panic(reason.clone()) };
-            put_after(&mut self.event, &after);
-            self.ring.lock().push(at, &self.event);
+            ring.push(before.at, Event::Step(Box::new(Step { before, arrivals, after })));
         }
-        self.event.clear();
-        put_ended(&mut self.event, self.shared.next_order(), at, why);
-        self.ring.lock().push(at, &self.event);
+        let order = self.shared.next_order();
+        ring.push(at, Event::Ended { order, at, why: why.clone() });
     }
 }
 

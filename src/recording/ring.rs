@@ -1,4 +1,7 @@
 //! The newest steps of one node, in memory: frames, and behind each the steps that follow it.
+//!
+//! They are kept as they are, sharing commands and data with the node's log; bytes are made of them where they are written,
+//! on another thread than the node's.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,11 +10,19 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, TrySendError};
 use derive_more::Debug;
 
+use super::form::{Event, Frame};
+use crate::raft::entry::Entry;
 use crate::state_machine::image::Image;
 use crate::types::{NodeId, Time};
 
 /// Bytes of steps that are handed on at once.
 const CHUNK_BYTES: usize = 64 << 10;
+
+/// A frame takes a node some milliseconds, so that the next one comes no earlier than this.
+const FRAME_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Chunks that are let go of when one is made: freeing a whole segment at once would make the node wait.
+const FREED_AT_ONCE: usize = 2;
 
 /// Steps are handed on at the latest after this time.
 const CHUNK_TIME: Duration = Duration::from_secs(1);
@@ -20,19 +31,18 @@ const CHUNK_TIME: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub enum Piece {
     Frame {
-        #[debug("{} bytes", bytes.len())]
-        bytes: Arc<[u8]>,
+        frame: Arc<Frame>,
         #[debug("{} items", image.size())]
         image: Arc<dyn Image>,
     },
-    #[debug("Steps({} bytes)", _0.len())]
-    Steps(Arc<[u8]>),
+    #[debug("Steps({} events)", _0.len())]
+    Steps(Arc<[Event]>),
 }
 
 #[derive(Debug)]
 struct Segment {
     frame: Piece,
-    steps: Vec<Arc<[u8]>>,
+    steps: Vec<Arc<[Event]>>,
     bytes: usize,
 }
 
@@ -42,15 +52,19 @@ pub struct Ring {
     node: NodeId,
     bytes_max: usize,
     segments: VecDeque<Segment>,
-    /// Steps that no chunk holds yet.
-    open: Vec<u8>,
+    /// Steps that no chunk holds yet, and the bytes that they keep alive.
+    open: Vec<Event>,
+    open_bytes: usize,
     opened: Time,
+    /// Chunks that are not kept any more, and not freed yet.
+    old: Vec<Arc<[Event]>>,
     /// Where a recording is written to.
     writer: Option<Sender<(NodeId, Piece)>>,
     /// A frame is wanted that the writer gets.
     begins: bool,
     /// Steps that were not kept since the last frame.
     pub missed: u64,
+    next_frame: Time,
 }
 
 impl Ring {
@@ -60,18 +74,21 @@ impl Ring {
             bytes_max,
             segments: VecDeque::new(),
             open: Vec::new(),
+            open_bytes: 0,
             opened: Time::ZERO,
+            old: Vec::new(),
             writer: None,
             begins: false,
             missed: 0,
+            next_frame: Time::ZERO,
         }
     }
 
-    /// Whether the next step should have a frame before it.
-    pub fn wants_frame(&self) -> bool {
+    /// Whether the next step, at this time, should have a frame before it.
+    pub fn wants_frame(&self, now: Time) -> bool {
         let newest = self.segments.back();
         let is_due = || newest.is_none_or(|newest| newest.bytes > self.bytes_max / 2);
-        self.begins || self.bytes_max > 0 && is_due()
+        self.begins || self.bytes_max > 0 && now >= self.next_frame && is_due()
     }
 
     /// Whether that is for a recording, which takes a frame of any size.
@@ -108,27 +125,30 @@ impl Ring {
         self.begins = false;
     }
 
-    pub fn push_frame(&mut self, bytes: Vec<u8>, image: Arc<dyn Image>) {
+    pub fn push_frame(&mut self, frame: Frame, image: Arc<dyn Image>) {
         self.close();
-        let count = bytes.len();
-        let frame = Piece::Frame { bytes: Arc::from(bytes), image };
+        self.next_frame = frame.at + FRAME_INTERVAL;
+        // Its commands are those of the log.
+        let bytes = frame.server.raft().contents().count() * size_of::<Entry>();
+        let frame = Piece::Frame { frame: Arc::new(frame), image };
         self.begins = false;
         self.hand_on(&frame);
-        self.segments.push_back(Segment { frame, steps: Vec::new(), bytes: count });
+        self.segments.push_back(Segment { frame, steps: Vec::new(), bytes });
         // The newest whole segment stays, so that the ring always reaches back some way.
         while self.segments.len() > 2 {
-            self.segments.pop_front();
+            self.forget_oldest();
         }
         self.missed = 0;
     }
 
     /// Keeps a step, or another event, of this time.
-    pub fn push(&mut self, at: Time, event: &[u8]) {
+    pub fn push(&mut self, at: Time, event: Event) {
         if self.open.is_empty() {
             self.opened = at;
         }
-        self.open.extend_from_slice(event);
-        if self.open.len() >= CHUNK_BYTES || at.since(self.opened) >= CHUNK_TIME {
+        self.open_bytes += event.weight();
+        self.open.push(event);
+        if self.open_bytes >= CHUNK_BYTES || at.since(self.opened) >= CHUNK_TIME {
             self.close();
         }
     }
@@ -138,21 +158,27 @@ impl Ring {
         if self.open.is_empty() {
             return;
         }
-        let chunk: Arc<[u8]> = Arc::from(self.open.as_slice());
-        self.open.clear();
+        let bytes = std::mem::take(&mut self.open_bytes);
+        let chunk: Arc<[Event]> = self.open.drain(..).collect();
         if !self.begins {
             self.hand_on(&Piece::Steps(Arc::clone(&chunk)));
         }
+        self.old.truncate(self.old.len().saturating_sub(FREED_AT_ONCE));
         let Some(newest) = self.segments.back_mut() else { return };
-        newest.bytes += chunk.len();
+        newest.bytes += bytes;
         newest.steps.push(chunk);
         while self.segments.len() > 1 && self.bytes() > self.bytes_max {
-            self.segments.pop_front();
+            self.forget_oldest();
         }
         if self.bytes() > 2 * self.bytes_max {
             // No frame could be made for too long: what is kept would grow without end.
-            self.segments.clear();
+            self.forget_oldest();
         }
+    }
+
+    fn forget_oldest(&mut self) {
+        let oldest = self.segments.pop_front();
+        self.old.extend(oldest.into_iter().flat_map(|oldest| oldest.steps));
     }
 
     /// Keeps this many bytes from now on.
@@ -185,5 +211,92 @@ impl Ring {
             std::iter::once(segment.frame.clone()).chain(steps)
         });
         pieces.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::form::{After, Arrived, Before, MachineMove, Made, Step};
+    use crate::server::shape::Shape;
+    use crate::sim::{Simulation, SimulationSettings};
+
+    const BYTES_MAX: usize = 1 << 20;
+
+    fn at(millis: u64) -> Time {
+        Time::ZERO + Duration::from_millis(millis)
+    }
+
+    fn push_frame(ring: &mut Ring, millis: u64) {
+        let mut simulation = Simulation::new(SimulationSettings::new(1, 1), None);
+        let (server, image) = simulation.server_mut(NodeId::new(1)).frame().expect("its machine is there");
+        let frame = Frame { at: at(millis), order: 0, missed: ring.missed, started: None, server };
+        ring.push_frame(frame, Arc::from(image));
+    }
+
+    /// A step that keeps some 150 KiB alive.
+    fn push_step(ring: &mut Ring, millis: u64) {
+        let (at, machine) = (at(millis), MachineMove::Stayed);
+        let made = Made::Step { left_off: Default::default(), shape: Shape::default() };
+        let arrivals = (0..1_000).map(|_| Arrived::Campaign).collect();
+        let step = Step {
+            before: Before { at, now: at, machine },
+            arrivals,
+            after: After { order: 0, result: made },
+        };
+        ring.push(at, Event::Step(Box::new(step)));
+    }
+
+    /// The times at which segments begin that are kept.
+    fn kept(ring: &mut Ring) -> Vec<Time> {
+        let frames = ring.pieces().into_iter().filter_map(|piece| match piece {
+            Piece::Frame { frame, .. } => Some(frame.at),
+            Piece::Steps(_) => None,
+        });
+        frames.collect()
+    }
+
+    #[test]
+    fn the_oldest_steps_go_when_the_newest_need_their_room() {
+        let mut ring = Ring::new(NodeId::new(1), BYTES_MAX);
+        assert!(ring.wants_frame(at(0)) && !ring.has_frame());
+        for second in 0..4 {
+            push_frame(&mut ring, second * 1_000);
+            assert!(!ring.wants_frame(at(second * 1_000 + 1)));
+            for step in 0..5 {
+                push_step(&mut ring, second * 1_000 + step);
+            }
+            assert!(ring.wants_frame(at(second * 1_000 + 999)), "half of it is full");
+            assert!(ring.bytes() <= BYTES_MAX + BYTES_MAX / 2, "{} bytes", ring.bytes());
+        }
+        assert_eq!(kept(&mut ring), [at(3_000)]);
+    }
+
+    #[test]
+    fn frames_are_apart_and_what_no_frame_leads_to_is_not_kept() {
+        let mut ring = Ring::new(NodeId::new(1), BYTES_MAX);
+        push_frame(&mut ring, 0);
+        for step in 0..30 {
+            push_step(&mut ring, step);
+        }
+        assert!(!ring.has_frame(), "it would have become too large");
+        assert_eq!(kept(&mut ring), []);
+        assert!(!ring.wants_frame(at(249)));
+        assert!(ring.wants_frame(at(250)));
+    }
+
+    #[test]
+    fn old_steps_are_freed_bit_by_bit() {
+        let mut ring = Ring::new(NodeId::new(1), BYTES_MAX);
+        push_frame(&mut ring, 0);
+        for step in 0..6 {
+            push_step(&mut ring, step);
+        }
+        push_frame(&mut ring, 1_000);
+        push_step(&mut ring, 1_000);
+        let before = ring.old.len();
+        assert!(before > FREED_AT_ONCE, "{before} chunks");
+        push_step(&mut ring, 1_001);
+        assert_eq!(ring.old.len(), before - FREED_AT_ONCE);
     }
 }

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
-use super::form::{Head, PieceKind, Rules};
+use super::form::{Head, PieceKind, Rules, put_event};
 use super::ring::Piece;
 use super::{HEAD_FILE, NETWORK_FILE};
 use crate::check::records::frame;
@@ -125,10 +125,10 @@ pub fn write_piece(file: &mut impl Write, piece: &Piece) -> io::Result<u64> {
     match piece {
         Piece::Steps(steps) => frame(&mut bytes, |to| {
             to.push(PieceKind::Steps as u8);
-            to.extend_from_slice(steps);
+            steps.iter().for_each(|event| put_event(to, event));
         }),
-        Piece::Frame { bytes: server, image } => {
-            frame(&mut bytes, |to| to.extend_from_slice(server));
+        Piece::Frame { frame: server, image } => {
+            frame(&mut bytes, |to| to.append(&mut server.bytes()));
             let mut text = vec![PieceKind::Image as u8];
             image.write(&mut text)?;
             frame(&mut bytes, |to| to.append(&mut text));

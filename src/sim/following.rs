@@ -280,8 +280,8 @@ impl Simulation {
     /// What arrived, as it did; none when the replay has nothing that could have arrived.
     fn arrived(&mut self, name: NodeId, arrived: Arrived) -> Option<Arrival> {
         Some(match arrived {
-            Arrived::Envelope { from, flight, packet, weights } => {
-                let envelope = form::envelope(name, from, flight, packet, &weights);
+            Arrived::Envelope { from, flight, packet } => {
+                let envelope = Envelope::new(from, name.into(), packet).numbered(flight);
                 self.note_arrival(name, &envelope);
                 Arrival::Envelope(envelope)
             }

@@ -12,7 +12,7 @@ use raftlab::StateMachine;
 use raftlab::cluster::Cluster;
 use raftlab::faults::{LinkScope, NetChange};
 use raftlab::lab::{Lab, Life, NodeOrder};
-use raftlab::recording::{Recording, RecordingError};
+use raftlab::recording::{Recording, RecordingError, VERSION};
 use raftlab::sim::{ReplayReport, Simulation};
 use raftlab::trace::What;
 use raftlab::types::{NodeId, Time};
@@ -209,8 +209,10 @@ fn a_recording_begins_in_the_middle_of_a_run_and_may_lack_its_end() {
 
     let head = record.join("record.json");
     let text = fs::read_to_string(&head).expect("it is there");
-    fs::write(&head, text.replace("\"record\":1", "\"record\":9")).expect("it can be written");
-    assert!(refused(&record).contains("version 9, and this program reads version 1"), "{}", refused(&record));
+    let own = format!("\"record\":{VERSION}");
+    fs::write(&head, text.replace(&own, "\"record\":99")).expect("it can be written");
+    let wanted = format!("version 99, and this program reads version {VERSION}");
+    assert!(refused(&record).contains(&wanted), "{}", refused(&record));
     let version = env!("CARGO_PKG_VERSION");
     fs::write(&head, text.replace(version, "0.0.1")).expect("it can be written");
     assert!(refused(&record).contains("was recorded by raftlab 0.0.1"), "{}", refused(&record));
@@ -239,7 +241,6 @@ fn a_node_that_panics_leaves_the_newest_steps_of_all_and_panics_again_in_a_repla
     let repaired = unrepaired();
     let (sender, told) = std::sync::mpsc::channel();
     let cluster = odd_cluster(&repaired, |builder| {
-        let builder = builder.with(|settings| settings.recorder_bytes = 1 << 20);
         builder.memory().logs(folder.path().join("logs")).observer(move |event| {
             if let What::FlightSaved { folder } = &event.what {
                 let _ = sender.send((event.node, folder.clone()));
