@@ -143,15 +143,17 @@ fn processes_are_seen_from_their_console_also_those_that_come_later() {
             between(node) && of(SYNCS) >= 1 && of(CHANGES) >= 1
         }) && page.leader().is_some_and(|leader| page.sum(COMMITS, &[leader]) >= 1)
     });
-    served.say("cut n1<>n2");
+    // Followers send one another nothing, so all links of one node are cut.
+    served.say("isolate n1");
     until(&mut line, "what is lost is counted", |page| {
         let lost = |from: u8, to: u8| {
             let metric = format!("raftlab_network_messages_dropped_total{{from=\"n{from}\",to=\"n{to}\"}}");
             page.get(&metric).unwrap_or_default()
         };
-        lost(1, 2) + lost(2, 1) > 0
+        (2..=3).map(|other| lost(1, other) + lost(other, 1)).sum::<u64>() > 0
     });
     served.say("heal");
+    served.say("wait leader");
     served.say("add n4");
     until(&mut line, "the fourth is there", |page| {
         page.get(&format!("{CHANGES}{{node=\"n4\"}}")).is_some_and(|changes| changes >= 1)
