@@ -1,8 +1,8 @@
 //! `client_load` on a real etcd. Where there is none, its tests say so and pass, unless `RAFTLAB_ETCD=required`.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -235,6 +235,50 @@ fn what_is_no_etcd_or_does_not_answer_is_said_in_a_line() {
         let last = ran.err.lines().last().expect("a line");
         assert!(last.starts_with("error: ") && last.contains(said), "{said}: {}", ran.err);
     }
+}
+
+/// An etcd that says who leads, and then answers no call.
+fn standstill() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its address");
+    thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            thread::spawn(move || tell_status(&mut BufReader::new(socket)));
+        }
+    });
+    format!("http://{address}")
+}
+
+/// Answers each question about the member, and lets all others wait.
+fn tell_status(connection: &mut BufReader<TcpStream>) -> Option<()> {
+    let body = r#"{"header":{"member_id":"1","revision":"1","raft_term":"2"},"version":"3.5.0","leader":"1","raftTerm":"2"}"#;
+    loop {
+        let (mut head, mut line) = (String::new(), String::new());
+        while line != "\r\n" {
+            line.clear();
+            connection.read_line(&mut line).ok().filter(|read| *read > 0)?;
+            head += &line.to_ascii_lowercase();
+        }
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "))?;
+        connection.read_exact(&mut vec![0; length.parse().ok()?]).ok()?;
+        if head.starts_with("post /v3/maintenance/status ") {
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            connection.get_mut().write_all(answer.as_bytes()).ok()?;
+        }
+    }
+}
+
+#[test]
+fn calls_to_an_etcd_that_stands_still_are_unknown_or_rejected_in_time() {
+    let folder = Folder::new();
+    let options = "--clients 2 --count 4 --reads 50% --timeout 300ms --json";
+    let ran = run(&folder, &words(&format!("--engine etcd={} {options}", standstill()))).exits(3);
+    let report = report(&ran);
+    let count = |number: &Value| number.as_u64().unwrap_or_default();
+    let certain = count(&report["rejected"]["no answer"]);
+    assert_eq!((count(&report["answered"]), count(&report["unknown"]) + certain), (0, 4), "{report}");
+    let [line] = &report["verdict"]["lines"].as_array().expect("lines")[..] else { panic!("{report}") };
+    assert!(line.as_str().is_some_and(|line| line.starts_with("UNDECIDED linearizable: ")), "{report}");
 }
 
 #[test]
