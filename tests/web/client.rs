@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, channel};
@@ -15,11 +16,16 @@ use tempfile::TempDir;
 /// How long anything may take before it counts as hanging.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A program with a window, whose standard input stays open.
-pub struct Program {
+/// A program whose standard input stays open, and what it says. It ends with this.
+pub struct Process {
     child: Child,
-    input: Option<ChildStdin>,
+    input: ChildStdin,
     words: Receiver<String>,
+}
+
+/// A program with a window.
+pub struct Program {
+    process: Process,
     address: Address,
     folder: Rc<TempDir>,
 }
@@ -53,6 +59,66 @@ pub struct Stream {
     whole: bool,
 }
 
+impl Process {
+    /// Starts a program in this folder.
+    pub fn start(program: &str, options: &[&str], folder: &Path) -> Process {
+        let mut command = Command::new(program);
+        command.args(options).current_dir(folder).env_remove("RUST_LOG");
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let (sender, words) = channel();
+        let input = child.stdin.take().expect("piped");
+        let (out, err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
+        for stream in [Box::new(out) as Box<dyn Read + Send>, Box::new(err)] {
+            let sender = sender.clone();
+            thread::spawn(move || {
+                let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+                while lines.next().is_some_and(|line| sender.send(line).is_ok()) {}
+            });
+        }
+        Process { child, input, words }
+    }
+
+    pub fn say(&mut self, lines: &str) {
+        self.input.write_all(lines.as_bytes()).and_then(|()| self.input.flush()).expect("the program reads");
+    }
+
+    /// The next line of it with these words.
+    #[track_caller]
+    pub fn says(&self, words: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        let mut seen = Vec::new();
+        loop {
+            match self.words.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) if line.contains(words) => return line,
+                Ok(line) => seen.push(line),
+                Err(reason) => panic!("no line with {words:?} ({reason}), only {seen:#?}"),
+            }
+        }
+    }
+
+    /// Waits for its end, and gives its exit code.
+    #[track_caller]
+    fn ends(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.words.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok() {}
+        assert!(Instant::now() < deadline, "it does not end");
+        self.child.wait().expect("its parent may wait").code()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended, and then there is nothing to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 impl Program {
     /// Three nodes on threads.
     pub fn cluster(options: &[&str]) -> Program {
@@ -84,26 +150,10 @@ impl Program {
     }
 
     fn start_in(folder: Rc<TempDir>, program: &str, options: &[&str]) -> Program {
-        let mut command = Command::new(program);
-        command.args(options).args(["--web", "--serve"]).current_dir(folder.path()).env_remove("RUST_LOG");
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let (sender, words) = channel();
-        let input = child.stdin.take();
-        let (out, err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
-        for stream in [Box::new(out) as Box<dyn Read + Send>, Box::new(err)] {
-            let sender = sender.clone();
-            thread::spawn(move || {
-                let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
-                while lines.next().is_some_and(|line| sender.send(line).is_ok()) {}
-            });
-        }
+        let options = [options, &["--web", "--serve"]].concat();
+        let process = Process::start(program, &options, folder.path());
         let address = Address { host: String::new(), token: String::new() };
-        let mut program = Program { child, input, words, address, folder };
+        let mut program = Program { process, address, folder };
         program.reads_address();
         program
     }
@@ -128,31 +178,17 @@ impl Program {
     }
 
     pub fn say(&mut self, lines: &str) {
-        let input = self.input.as_mut().expect("the input is open");
-        input.write_all(lines.as_bytes()).and_then(|()| input.flush()).expect("the program reads");
+        self.process.say(lines);
     }
 
-    /// The next line of it with these words.
     #[track_caller]
     pub fn says(&self, words: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        let mut seen = Vec::new();
-        loop {
-            match self.words.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) if line.contains(words) => return line,
-                Ok(line) => seen.push(line),
-                Err(reason) => panic!("no line with {words:?} ({reason}), only {seen:#?}"),
-            }
-        }
+        self.process.says(words)
     }
 
-    /// Waits for its end, and gives its exit code.
     #[track_caller]
     pub fn ends(&mut self) -> Option<i32> {
-        let deadline = Instant::now() + PATIENCE;
-        while self.words.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok() {}
-        assert!(Instant::now() < deadline, "it does not end");
-        self.child.wait().expect("its parent may wait").code()
+        self.process.ends()
     }
 
     pub fn connect(&self) -> TcpStream {
@@ -174,14 +210,6 @@ impl Program {
 
     pub fn post(&self, path: &str, headers: &[&str], body: &Value) -> Response {
         post(self.host(), path, headers, body)
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // It may have ended, and then there is nothing to do.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -270,16 +298,12 @@ impl Stream {
     /// The next line; none when the stream was cut.
     pub fn next(&mut self) -> Option<Value> {
         while self.lines.is_empty() {
-            let mut length = String::new();
-            self.input.read_line(&mut length).ok()?;
-            let length = usize::from_str_radix(length.trim_end(), 16).ok()?;
-            let mut group = vec![0; length + 2];
-            self.input.read_exact(&mut group).ok()?;
-            if length == 0 {
+            let group = chunk(&mut self.input)?;
+            if group.is_empty() {
                 self.whole = true;
                 return None;
             }
-            let text = std::str::from_utf8(&group).expect("lines are text").trim_end_matches("\r\n");
+            let text = std::str::from_utf8(&group).expect("lines are text");
             self.lines = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         }
         self.lines.pop_front()
@@ -323,8 +347,7 @@ impl Response {
     fn of(bytes: Vec<u8>) -> Option<Response> {
         let text = String::from_utf8(bytes).expect("answers are text");
         let (head, body) = text.split_once("\r\n\r\n")?;
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        Some(Response { status, head: head.to_string(), body: body.to_string() })
+        Some(Response { status: status_of(head), head: head.to_string(), body: body.to_string() })
     }
 
     #[track_caller]
@@ -386,13 +409,33 @@ fn head_lines(headers: &[&str]) -> String {
     headers.iter().flat_map(|header| [header, "\r\n"]).collect()
 }
 
-fn read_head(input: &mut impl BufRead) -> String {
+/// The head of an answer, with the empty line behind it.
+#[track_caller]
+pub fn read_head(input: &mut impl BufRead) -> String {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         let read = input.read_line(&mut head).expect("an answer");
         assert!(read > 0, "it is cut: {head:?}");
     }
     head
+}
+
+#[track_caller]
+pub fn status_of(head: &str) -> u16 {
+    head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+}
+
+/// The next chunk of a body, empty if it is the last, with what trails it; none when the body is cut.
+pub fn chunk(input: &mut impl BufRead) -> Option<Vec<u8>> {
+    let mut size = String::new();
+    input.read_line(&mut size).ok()?;
+    let size = usize::from_str_radix(size.trim_end(), 16).ok()?;
+    let mut chunk = vec![0; size];
+    input.read_exact(&mut chunk).ok()?;
+    let mut end = String::new();
+    // A trailer has lines of its own, and ends with an empty one.
+    while input.read_line(&mut end).ok()? > 2 && size == 0 {}
+    Some(chunk)
 }
 
 /// Runs a program without input to its end: its exit code, and what it said on standard error.

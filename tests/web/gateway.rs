@@ -15,21 +15,16 @@ mod ranges;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
-use std::time::Instant;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::client::PATIENCE;
+use super::client::{PATIENCE, Process, chunk, read_head, status_of};
 
 /// A cluster with a gateway.
 pub struct Served {
-    child: Child,
-    input: ChildStdin,
-    words: Receiver<String>,
+    process: Process,
     /// Where its gateway is, as `127.0.0.1:PORT`.
     pub host: String,
     _folder: TempDir,
@@ -58,27 +53,10 @@ impl Served {
     fn start_with(settings: &str, options: &[&str]) -> Served {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("settings.toml"), settings).expect("it is written");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_cluster"))
-            .args(options)
-            .args(["--config", "settings.toml", "--http", "127.0.0.1:0", "--serve"])
-            .current_dir(folder.path())
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let (sender, words) = channel();
-        let (out, err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
-        for stream in [Box::new(out) as Box<dyn Read + Send>, Box::new(err)] {
-            let sender = sender.clone();
-            thread::spawn(move || {
-                let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
-                while lines.next().is_some_and(|line| sender.send(line).is_ok()) {}
-            });
-        }
-        let input = child.stdin.take().expect("piped");
-        let mut served = Served { child, input, words, host: String::new(), _folder: folder };
+        let always = ["--config", "settings.toml", "--http", "127.0.0.1:0", "--serve"];
+        let program = env!("CARGO_BIN_EXE_cluster");
+        let process = Process::start(program, &[options, &always].concat(), folder.path());
+        let mut served = Served { process, host: String::new(), _folder: folder };
         let line = served.says("http: http://");
         served.host = line.split_once("//").expect("an address").1.trim_end_matches('/').to_string();
         served
@@ -89,34 +67,17 @@ impl Served {
         Served::start(&["3", "--memory"])
     }
 
-    /// The next line of it with these words.
     #[track_caller]
     fn says(&self, words: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        let mut seen = Vec::new();
-        loop {
-            match self.words.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) if line.contains(words) => return line,
-                Ok(line) => seen.push(line),
-                Err(reason) => panic!("no line with {words:?} ({reason}), only {seen:#?}"),
-            }
-        }
+        self.process.says(words)
     }
 
     fn say(&mut self, line: &str) {
-        writeln!(self.input, "{line}").and_then(|()| self.input.flush()).expect("the program reads");
+        self.process.say(&format!("{line}\n"));
     }
 
     pub fn line(&self) -> Line {
         Line::to(&self.host)
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // It may have ended, and then there is nothing to do.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -150,16 +111,13 @@ impl Line {
     /// The next answer.
     #[track_caller]
     fn read(&mut self) -> Answered {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            assert!(self.stream.read_line(&mut head).expect("an answer") > 0, "no whole answer: {head:?}");
-        }
+        let head = read_head(&mut self.stream);
         let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
         let body = match length {
             Some(length) => self.take(length.parse().expect("a number")),
             None => self.chunks(),
         };
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        let status = status_of(&head);
         let text = String::from_utf8(body).expect("answers are text");
         let body = serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text.as_str()));
         Answered { status, head, body }
@@ -173,20 +131,8 @@ impl Line {
 
     /// A body without a length, as etcd sends long ones.
     fn chunks(&mut self) -> Vec<u8> {
-        let mut body = Vec::new();
-        loop {
-            let mut size = String::new();
-            self.stream.read_line(&mut size).expect("a size");
-            let size = usize::from_str_radix(size.trim_end(), 16).expect("a number");
-            if size == 0 {
-                // What trails it ends with an empty line.
-                let mut trailer = String::new();
-                while self.stream.read_line(&mut trailer).expect("a trailer") > 2 {}
-                return body;
-            }
-            body.extend(self.take(size));
-            self.take(2);
-        }
+        let next = || chunk(&mut self.stream).expect("a whole body");
+        std::iter::repeat_with(next).take_while(|chunk| !chunk.is_empty()).flatten().collect()
     }
 
     /// Whether the other side has ended the connection, and nothing more comes.
