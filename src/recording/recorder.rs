@@ -262,7 +262,7 @@ impl StepRecorder {
             // A recording takes a frame of any length, where there is no way around it.
             let is_long = ring.begins() || self.started.is_some() && ring.is_recorded();
             if (self.started.is_some() || ring.wants_frame(at)) && may_have_frame(server, is_long) {
-                self.put_frame(&mut ring, at, server);
+                self.put_frame(&mut ring, at, server, arrivals);
             }
             if self.started.is_some() || !ring.has_frame() {
                 ring.missed += 1;
@@ -274,8 +274,8 @@ impl StepRecorder {
         self.before = Some((Before { at, now, machine }, arrivals.iter().map(Arrived::of).collect()));
     }
 
-    fn put_frame(&mut self, ring: &mut Ring, at: Time, server: &Server) {
-        let Some((server, image)) = server.frame() else { return };
+    fn put_frame(&mut self, ring: &mut Ring, at: Time, server: &Server, arrivals: &[Arrival]) {
+        let Some((server, image)) = server.frame(arrivals) else { return };
         let (order, missed) = (self.shared.0.order.load(Ordering::Acquire), ring.missed);
         let frame = Frame { at, order, missed, started: self.started.take(), server };
         ring.push_frame(frame, Arc::from(image));
@@ -308,4 +308,25 @@ fn may_have_frame(server: &Server, any_length: bool) -> bool {
     let log = server.raft().log();
     let length = log.last().index.0 - log.base().index.0;
     any_length || length <= FRAME_LENGTH_MAX as u64 && server.size() <= FRAME_LENGTH_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::applier::Done;
+    use crate::sim::{Simulation, SimulationSettings};
+
+    /// The state machine is back then, and has applied more than the server was told.
+    #[test]
+    fn no_frame_is_made_while_results_of_the_state_machine_arrive() {
+        let mut simulation = Simulation::new(SimulationSettings::new(1, 1), None);
+        let node = NodeId::new(1);
+        let server = simulation.server_mut(node);
+        let recorder = FlightRecorder::new(Clock::start(), 1 << 20, None);
+        let mut steps = recorder.of_node(node, true, Vec::new());
+        steps.begin(Time::ZERO, Time::ZERO, server, &[Arrival::Done(Done::Looked)]);
+        assert!(!steps.ring.lock().has_frame());
+        steps.begin(Time::ZERO, Time::ZERO, server, &[Arrival::Campaign]);
+        assert!(steps.ring.lock().has_frame());
+    }
 }

@@ -163,6 +163,10 @@ impl Ring {
         if !self.begins {
             self.hand_on(&Piece::Steps(Arc::clone(&chunk)));
         }
+        if self.begins {
+            // The recording lacks them.
+            self.missed += chunk.len() as u64;
+        }
         self.old.truncate(self.old.len().saturating_sub(FREED_AT_ONCE));
         let Some(newest) = self.segments.back_mut() else { return };
         newest.bytes += bytes;
@@ -218,6 +222,7 @@ impl Ring {
 mod tests {
     use super::*;
     use crate::recording::form::{After, Arrived, Before, MachineMove, Made, Step};
+    use crate::server::LeftOff;
     use crate::server::shape::Shape;
     use crate::sim::{Simulation, SimulationSettings};
 
@@ -229,7 +234,7 @@ mod tests {
 
     fn push_frame(ring: &mut Ring, millis: u64) {
         let mut simulation = Simulation::new(SimulationSettings::new(1, 1), None);
-        let (server, image) = simulation.server_mut(NodeId::new(1)).frame().expect("its machine is there");
+        let (server, image) = simulation.server_mut(NodeId::new(1)).frame(&[]).expect("its machine is there");
         let frame = Frame { at: at(millis), order: 0, missed: ring.missed, started: None, server };
         ring.push_frame(frame, Arc::from(image));
     }
@@ -237,7 +242,7 @@ mod tests {
     /// A step that keeps some 150 KiB alive.
     fn push_step(ring: &mut Ring, millis: u64) {
         let (at, machine) = (at(millis), MachineMove::Stayed);
-        let made = Made::Step { left_off: Default::default(), shape: Shape::default() };
+        let made = Made::Step { left_off: LeftOff::default(), shape: Shape::default() };
         let arrivals = (0..1_000).map(|_| Arrived::Campaign).collect();
         let step = Step {
             before: Before { at, now: at, machine },
@@ -283,6 +288,24 @@ mod tests {
         assert_eq!(kept(&mut ring), []);
         assert!(!ring.wants_frame(at(249)));
         assert!(ring.wants_frame(at(250)));
+    }
+
+    #[test]
+    fn a_writer_that_cannot_follow_is_told_how_much_it_lacks() {
+        let mut ring = Ring::new(NodeId::new(1), BYTES_MAX);
+        let (sender, receiver) = crossbeam_channel::bounded(2);
+        ring.attach(sender);
+        push_frame(&mut ring, 0);
+        for step in 0..4 {
+            push_step(&mut ring, step);
+        }
+        assert!(ring.wants_frame(at(4)), "it needs another frame");
+        let written: Vec<Piece> = receiver.try_iter().map(|(_, piece)| piece).collect();
+        assert!(matches!(written.as_slice(), [Piece::Frame { .. }, Piece::Steps(_)]), "{written:?}");
+        push_frame(&mut ring, 4);
+        let written: Vec<Piece> = receiver.try_iter().map(|(_, piece)| piece).collect();
+        let [Piece::Frame { frame, .. }] = written.as_slice() else { panic!("{written:?}") };
+        assert_eq!(frame.missed, 3);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::applier::Applier;
 use super::requests::Caller;
 use super::snapshots::Schedule;
 use super::waiting::{PendingEntry, Waiting};
-use super::{Lateness, Server};
+use super::{Arrival, Lateness, Server};
 use crate::ascending::Ascending;
 use crate::payload::Payload;
 use crate::raft::Raft;
@@ -39,11 +39,14 @@ pub struct Frame {
 }
 
 impl Server {
-    /// The server as it is now, and an image of its state machine. None while it cannot be told apart from work under way:
-    /// the state machine is away or has work from there, or a snapshot is being received, whose parts came before.
-    pub fn frame(&self) -> Option<(Frame, Box<dyn Image>)> {
+    /// The server as it is now, before it takes in these arrivals, and an image of its state machine. None while it cannot be
+    /// told apart from work under way: the state machine is away, or has just come back with tasks or before its results, or a
+    /// snapshot is being received, whose parts came before.
+    pub fn frame(&self, arrivals: &[Arrival]) -> Option<(Frame, Box<dyn Image>)> {
         let applier = self.applier.as_ref().filter(|_| self.postponed.is_empty())?;
-        (!self.raft.receives_snapshot()).then(|| (self.frame_without_machine(), applier.machine().image()))
+        let is_behind = arrivals.iter().any(|arrival| matches!(arrival, Arrival::Done(_)));
+        let is_whole = !is_behind && !self.raft.receives_snapshot();
+        is_whole.then(|| (self.frame_without_machine(), applier.machine().image()))
     }
 
     /// The server as it is now, even while its state machine is away.
