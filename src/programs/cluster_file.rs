@@ -1,6 +1,6 @@
 //! The file of a cluster of processes, on disk: others must not be able to read it, since it holds a token.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::cluster::entropy;
 use crate::config::Settings;
 use crate::config::cluster_file::ClusterFile;
 use crate::remote::RemoteCluster;
-use crate::storage::ClusterId;
+use crate::storage::{ClusterId, private};
 use crate::text::plain;
 use crate::tls::{Certificates, Holder, Security};
 use crate::types::NodeId;
@@ -26,14 +26,8 @@ pub(super) fn read(path: &Path) -> Result<ClusterFile, String> {
         }
         _ => format!("{shown}: {}", plain(&error)),
     })?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode =
-            fs::metadata(path).map_err(|error| format!("{shown}: {}", plain(&error)))?.permissions().mode();
-        if mode & 0o077 != 0 {
-            return Err(format!("{shown} holds a token and can be read by others: chmod 600 {shown}"));
-        }
+    if private::is_open_to_others(path).map_err(|error| format!("{shown}: {}", plain(&error)))? {
+        return Err(format!("{shown} holds a token and can be read by others: chmod 600 {shown}"));
     }
     ClusterFile::read(&text).map_err(|error| format!("{shown}: {error}"))
 }
@@ -54,11 +48,8 @@ pub(super) fn write(path: &Path, settings: Settings) -> Result<String, String> {
         addresses: addresses.map(|(node, port)| (node, format!("127.0.0.1:{port}"))).collect(),
         settings,
     };
-    let mut new = OpenOptions::new();
-    new.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut new, 0o600);
-    let written = new.open(path).and_then(|mut opened| opened.write_all(file.text().as_bytes()));
+    let new = private::options().write(true).create_new(true).open(path);
+    let written = new.and_then(|mut opened| opened.write_all(file.text().as_bytes()));
     written.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => {
             format!("{shown} is there already: choose another name, or remove it")

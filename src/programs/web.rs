@@ -12,6 +12,7 @@ use crate::console::narrator::Narrator;
 use crate::console::session::Source;
 use crate::console::window_session::WindowSession;
 use crate::interrupt::Interrupt;
+use crate::storage::private;
 use crate::web::WebServer;
 use crate::web::feed::Feed;
 
@@ -129,13 +130,8 @@ fn secret_in(path: &Path) -> Result<String, String> {
     let remedy = format!("make one: (umask 077; openssl rand -hex 16 > {shown})");
     let text =
         fs::read_to_string(path).map_err(|error| format!("--web-secret {shown}: {error}; {remedy}"))?;
-    #[cfg(unix)]
-    {
-        let mode =
-            path.metadata().map(|metadata| std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()));
-        if mode.is_ok_and(|mode| mode & 0o077 != 0) {
-            return Err(format!("--web-secret {shown}: others may read it; chmod 600 {shown}"));
-        }
+    if private::is_open_to_others(path).map_err(|error| format!("--web-secret {shown}: {error}"))? {
+        return Err(format!("--web-secret {shown}: others may read it; chmod 600 {shown}"));
     }
     let secret = text.trim();
     if !SECRET_LETTERS.contains(&secret.len()) || !secret.bytes().all(|byte| byte.is_ascii_alphanumeric()) {

@@ -14,6 +14,16 @@ pub fn options() -> OpenOptions {
     options.clone()
 }
 
+/// Whether others than its owner may read a file, or write it.
+pub fn is_open_to_others(path: &Path) -> io::Result<bool> {
+    let about = path.metadata()?;
+    #[cfg(unix)]
+    let is_open = std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o077 != 0;
+    #[cfg(not(unix))]
+    let is_open = !about.is_file();
+    Ok(is_open)
+}
+
 /// A new file, or an old one emptied.
 pub fn create(path: &Path) -> io::Result<File> {
     options().write(true).create(true).truncate(true).open(path)

@@ -17,7 +17,7 @@ use webpki::{EndEntityCert, Error, KeyUsage};
 
 use super::session::said;
 use super::{Holder, Role, Session};
-use crate::storage::ClusterId;
+use crate::storage::{ClusterId, private};
 use crate::types::NodeId;
 
 /// The authority's certificate.
@@ -224,12 +224,7 @@ fn chosen(folder: &Path, holder: &Holder) -> Result<Role, String> {
 /// A key that others can read is none.
 fn only_its_owners(key: &Path) -> Result<(), String> {
     let shown = key.display();
-    let about = fs::metadata(key).map_err(|error| format!("{shown}: {error}"))?;
-    #[cfg(unix)]
-    let is_open = std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o077 != 0;
-    #[cfg(not(unix))]
-    let is_open = !about.is_file();
-    if is_open {
+    if private::is_open_to_others(key).map_err(|error| format!("{shown}: {error}"))? {
         return Err(format!("{shown} is a key and can be read by others: chmod 600 {shown}"));
     }
     Ok(())
