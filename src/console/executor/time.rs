@@ -156,7 +156,7 @@ impl Console {
         };
         let events = lab.place().events;
         match span {
-            None if !self.step_once(events) => {
+            None if !self.step_once(events, begun) => {
                 return Answer::failed(
                     "step",
                     "nothing is to come: no node runs, and no line or fault waits",
@@ -176,19 +176,20 @@ impl Console {
         Answer::ok("step", text).with("time", now.to_string())
     }
 
-    /// Lets events happen until there have been more than this count: of the nodes, or what is due by itself. False if none is
-    /// to come.
-    fn step_once(&mut self, events: u64) -> bool {
+    /// Lets events happen until there have been more than this count, of the nodes, or what is due by itself, and what was left
+    /// of the time at which it began is over. False if none is to come.
+    fn step_once(&mut self, events: u64, begun: Time) -> bool {
         let mut is_to_come = true;
         while is_to_come && !self.lab.interrupted() {
             let due = self.next_undo().unwrap_or(Time::NEVER);
+            let now = self.lab.now();
             let Some(lab) = self.lab.virtual_time() else { return false };
-            if lab.place().events > events {
+            if lab.place().events > events && now > begun {
                 break;
             }
             is_to_come = lab.step(due);
             self.undo_due();
         }
-        is_to_come
+        is_to_come || self.lab.virtual_time().is_some_and(|lab| lab.place().events > events)
     }
 }

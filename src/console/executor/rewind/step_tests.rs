@@ -15,9 +15,8 @@ fn steps_back_undo_steps() {
     while times.len() < 20 {
         desk.lines("step");
         let time = now(&mut desk);
-        if times.last() != Some(&time) {
-            times.push(time);
-        }
+        assert_ne!(times.last(), Some(&time), "a step ends at a later time");
+        times.push(time);
     }
     for time in times.iter().rev().skip(1) {
         desk.lines("step back");
