@@ -178,6 +178,7 @@ fn obey(
     interrupt: &Interrupt,
 ) -> (Ending, bool) {
     let (lines, looks) = (read_in_background(input), tick(LOOK_EVERY));
+    let typed = script.is_typed();
     loop {
         let line = loop {
             match next(console, &lines, interrupt, &looks) {
@@ -198,9 +199,12 @@ fn obey(
                 return (Ending::Failed, true);
             }
         };
-        console.begin(Running::Script);
+        console.begin(if typed { Running::Plain { stopped: false } } else { Running::Script });
         let flow = console.run_line(&mut script, line.as_deref().map_err(String::as_str));
-        console.end();
+        if console.end() {
+            // A window has stopped the line, and not the session.
+            interrupt.lower();
+        }
         if interrupt.is_raised() {
             return (signalled(&script, serve), true);
         }

@@ -63,6 +63,8 @@ pub enum Running {
     Script,
     /// What a person typed.
     Typed,
+    /// What a person typed at a terminal without a line editor.
+    Plain { stopped: bool },
     /// The window's line of this number.
     Window { number: u64, stopped: bool },
 }
@@ -139,7 +141,7 @@ impl WindowSession {
             Running::Nothing => return Err(WindowError::NothingRuns),
             Running::Script => return Err(WindowError::ScriptRuns),
             Running::Typed => {}
-            Running::Window { stopped, .. } => *stopped = true,
+            Running::Plain { stopped } | Running::Window { stopped, .. } => *stopped = true,
         }
         // Under the lock: once the console waits, this would end the session.
         self.interrupt.raise();
@@ -195,7 +197,7 @@ impl WindowSession {
     pub(super) fn running_number(&self) -> Option<u64> {
         match *self.running.lock() {
             Running::Window { number, .. } => Some(number),
-            Running::Nothing | Running::Script | Running::Typed => None,
+            Running::Nothing | Running::Script | Running::Typed | Running::Plain { .. } => None,
         }
     }
 
@@ -226,7 +228,7 @@ impl WindowSession {
     /// Nothing runs any more. Whether the window has stopped its line.
     pub(super) fn end(&self) -> bool {
         let was = std::mem::take(&mut *self.running.lock());
-        matches!(was, Running::Window { stopped: true, .. })
+        matches!(was, Running::Plain { stopped: true } | Running::Window { stopped: true, .. })
     }
 
     /// When time is to be moved next, while it is played.
@@ -277,6 +279,13 @@ mod tests {
         session.begin(Running::Script);
         assert_eq!(session.stop(), Err(WindowError::ScriptRuns));
         assert!(!session.interrupt.is_raised());
+        session.begin(Running::Plain { stopped: false });
+        assert_eq!(session.stop(), Ok(()));
+        assert!(
+            session.end() && session.interrupt.is_raised(),
+            "the session lowers it and asks for the next line"
+        );
+        session.interrupt.lower();
         session.begin(Running::Window { number: 3, stopped: false });
         assert_eq!(session.running_number(), Some(3));
         assert_eq!(session.stop(), Ok(()));

@@ -41,9 +41,13 @@ impl Terminal {
 
     #[track_caller]
     fn window(&mut self) -> Window {
-        let rows = self.sees("an address", |rows, row| {
-            rows.iter().any(|row| row.contains("window: http://")) && row.contains("leader=n")
-        });
+        self.sees("a prompt", |_, row| row.contains("leader=n"));
+        self.window_at_once()
+    }
+
+    #[track_caller]
+    fn window_at_once(&mut self) -> Window {
+        let rows = self.sees("an address", |rows, _| rows.iter().any(|row| row.contains("window: http://")));
         Window::at(&Address::of(rows.iter().find(|row| row.contains("window: http://")).expect("just seen")))
     }
 }
@@ -95,6 +99,20 @@ fn ctrl_c_and_the_window_end_each_others_lines_and_not_the_session() {
     let typed = stream.until("a typed line", |line| line["line"] == "sleep 61s");
     assert_eq!(window.post("/stop", &json!({})).status, 202);
     stream.answer(typed["number"].as_u64().expect("a number"));
+    terminal.types("echo still here\r");
+    terminal.sees("an answer", |rows, _| rows.iter().any(|row| row == "still here"));
+}
+
+#[test]
+fn the_window_stops_a_line_of_a_terminal_without_a_line_editor() {
+    let program = env!("CARGO_BIN_EXE_cluster");
+    let mut terminal = Terminal::start("env", &["TERM=dumb", program, "3", "--memory", "--web"]);
+    let window = terminal.window_at_once();
+    let mut stream = window.stream(0);
+    terminal.types("sleep 60s\r");
+    let typed = stream.until("a typed line", |line| line["line"] == "sleep 60s");
+    assert_eq!(window.post("/stop", &json!({})).status, 202);
+    assert_eq!(stream.answer(typed["number"].as_u64().expect("a number"))["outcome"], "failed");
     terminal.types("echo still here\r");
     terminal.sees("an answer", |rows, _| rows.iter().any(|row| row == "still here"));
 }

@@ -30,6 +30,11 @@ impl Script {
         Script { numbered: false, ..Script::piped() }
     }
 
+    /// Whether a person types its lines.
+    pub fn is_typed(&self) -> bool {
+        !self.numbered
+    }
+
     /// The next line is the one of this number.
     pub(in super::super) fn go_to(&mut self, number: usize) {
         self.line = number - 1;
