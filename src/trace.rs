@@ -11,6 +11,7 @@ mod memory;
 mod logs;
 mod merge;
 mod recording;
+mod requests;
 mod state;
 mod table;
 
@@ -29,10 +30,11 @@ pub use logs::{LogsError, NodeLogs, TARGET};
 pub use memory::{Asked, Memory, Moment, Remembered};
 pub use merge::{LogLine, LogTail, Merge, merge};
 pub use recording::{Acknowledged, Passage, PassageEnd, Recorded, Recording, distances};
+pub use requests::ReplyKind;
 pub use state::{FollowerState, NodeState, TermRun};
 
 use crate::faults::DropReason;
-use crate::protocol::Call;
+use crate::protocol::{Attempt, Call};
 use crate::raft::event::Event;
 use crate::raft::message::Message;
 use crate::types::{ClientId, EntryId, LogIndex, NodeId, Term, Time};
@@ -189,7 +191,10 @@ pub enum What {
         }
         Call::Read { .. } => format!("receives a read of {client}"),
     })]
-    RequestReceived { client: ClientId, call: Call },
+    RequestReceived { client: ClientId, attempt: Attempt, call: Call },
+    /// An answer to a client's request leaves this node. Told only while somebody follows it.
+    #[display("answers request {attempt} of {client}: {outcome}")]
+    Replied { client: ClientId, attempt: Attempt, outcome: ReplyKind },
     /// A client's request was not understood, or is over a limit.
     #[display("rejects a request of {client}: {reason}")]
     RequestInvalid { client: ClientId, reason: String },

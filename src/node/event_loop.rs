@@ -350,6 +350,7 @@ impl EventLoop {
         let order = self.context.observe(self.server.raft(), &step, outbox.messages());
         self.flight.end(order, &self.server, &outbox);
         self.context.reporter.tell(now, self.name, outbox.take_happened());
+        self.tell_replies(now, &outbox.envelopes);
         self.tell_state(now);
         // Shown before the answers leave: a client with an answer finds its effect in the status.
         let status = self.server.status();

@@ -5,7 +5,7 @@ use log::Level;
 use super::event_loop::EventLoop;
 use crate::faults::DropReason;
 use crate::protocol::Envelope;
-use crate::server::report::request_received;
+use crate::server::report::{replied, request_received};
 use crate::trace::{Flight, What};
 use crate::types::{NodeId, Time};
 
@@ -26,6 +26,13 @@ impl EventLoop {
         if state != self.told {
             self.told.clone_from(&state);
             self.context.reporter.tell(now, self.name, state.map(What::State));
+        }
+    }
+
+    /// Tells the answers that leave for clients, to those who follow each step.
+    pub(super) fn tell_replies(&self, now: Time, envelopes: &[Envelope]) {
+        if self.context.reporter.follows_steps() {
+            self.context.reporter.tell(now, self.name, envelopes.iter().filter_map(replied));
         }
     }
 

@@ -6,7 +6,7 @@ use super::{Outbox, Server};
 use crate::faults::Fate;
 use crate::protocol::{Address, Envelope, Packet, Reply, Response};
 use crate::raft::message::Message;
-use crate::trace::{Flight, NodeState, What};
+use crate::trace::{Flight, NodeState, ReplyKind, What};
 use crate::types::Time;
 
 impl Server {
@@ -53,7 +53,18 @@ impl Outbox {
 pub fn request_received(envelope: &Envelope) -> Option<What> {
     match (&envelope.packet, envelope.from) {
         (Packet::Request(request), Address::Client(client)) => {
-            Some(What::RequestReceived { client, call: request.call.clone() })
+            let (attempt, call) = (request.attempt, request.call.clone());
+            Some(What::RequestReceived { client, attempt, call })
+        }
+        _ => None,
+    }
+}
+
+/// The event of an answer that leaves for a client; none for other envelopes.
+pub fn replied(envelope: &Envelope) -> Option<What> {
+    match (&envelope.packet, envelope.to) {
+        (Packet::Reply(Reply { attempt, response, .. }), Address::Client(client)) => {
+            Some(What::Replied { client, attempt: *attempt, outcome: ReplyKind::of(response) })
         }
         _ => None,
     }

@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::requests::Requests;
 use super::{Acknowledged, Flight, NodeState, TraceEvent, What};
 use crate::faults::DropReason;
+use crate::protocol::Call;
 use crate::raft::message::{AppendResult, Body, Extra};
 use crate::types::{ClientId, NodeId, Time};
 
@@ -63,6 +65,7 @@ pub struct TraceLines {
     /// What was last told of each node, and when the whole of it was.
     told: BTreeMap<NodeId, (Time, Map<String, Value>)>,
     acknowledged: Acknowledged,
+    requests: Requests,
 }
 
 impl TraceHead {
@@ -102,6 +105,27 @@ impl TraceLines {
             }
             What::MessageDropped { flight, reason } => self.lost(*time, at, flight, *reason, what),
             What::State(state) => self.state(*time, *node, state).into_iter().collect(),
+            What::RequestReceived { client, attempt, .. } => {
+                let Some(left_out) = self.requests.take(*time, *node, *client, *attempt) else {
+                    return Vec::new();
+                };
+                let (name, mut fields) = named(what);
+                fields.extend(event.section().map(|section| ("section".to_string(), json!(section))));
+                fields.extend((left_out > 0).then(|| ("left_out".to_string(), json!(left_out))));
+                vec![self.line(*time, at, &name, fields, &event.sentence())]
+            }
+            What::Replied { client, attempt, outcome } => {
+                if !self.requests.end(*node, *client, *attempt) {
+                    return Vec::new();
+                }
+                let fields = [
+                    ("client", json!(client.to_string())),
+                    ("attempt", json!(attempt)),
+                    ("outcome", json!(outcome)),
+                ];
+                let fields = fields.map(|(name, value)| (name.to_string(), value));
+                vec![self.line(*time, at, "replied", Map::from_iter(fields), "")]
+            }
             _ => {
                 if matches!(what, What::Started { .. }) {
                     self.told.remove(node);
@@ -150,7 +174,10 @@ impl TraceLines {
         let mut fields = numbered(flight);
         let quiet = message.body.is_heartbeat() || self.acknowledged.repeats(message, is_lost);
         let own = match &message.body {
-            Body::AppendEntries { entries, .. } => Some(("count", json!(entries.len()))),
+            Body::AppendEntries { entries, .. } => {
+                fields.extend(entries.first().map(|entry| ("first".to_string(), json!(entry.index))));
+                Some(("count", json!(entries.len())))
+            }
             Body::AppendReply { result, .. } => {
                 Some(("ok", json!(matches!(result, AppendResult::Matched(_)))))
             }
@@ -217,12 +244,15 @@ fn numbered(flight: &Flight) -> Map<String, Value> {
 
 /// The name and the fields of an event.
 fn named(what: &What) -> (String, Map<String, Value>) {
-    if let What::RequestReceived { client, call } = what {
-        let kind = match serde_json::to_value(call) {
-            Ok(Value::Object(call)) => call.keys().next().cloned().unwrap_or_default(),
-            _ => "Open".to_string(),
+    if let What::RequestReceived { client, attempt, call } = what {
+        let kind = match call {
+            Call::Open => "open",
+            Call::Command { .. } => "command",
+            Call::Settle { .. } => "settle",
+            Call::Read { .. } => "read",
         };
-        let fields = [("client", json!(client.to_string())), ("call", json!(snake_case(&kind)))];
+        let fields =
+            [("client", json!(client.to_string())), ("attempt", json!(attempt)), ("call", json!(kind))];
         let fields = fields.map(|(name, value)| (name.to_string(), value));
         return ("request_received".to_string(), Map::from_iter(fields));
     }

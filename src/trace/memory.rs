@@ -73,8 +73,8 @@ impl Memory {
     pub fn observe(&self, event: &TraceEvent) {
         let kept = &self.0[usize::from(event.node.number())];
         match &event.what {
-            What::State(_) | What::Raft(Event::AppendSent { count: 0, .. }) => {}
-            What::RequestReceived { client, call: Call::Command { origin, .. } } => {
+            What::State(_) | What::Replied { .. } | What::Raft(Event::AppendSent { count: 0, .. }) => {}
+            What::RequestReceived { client, call: Call::Command { origin, .. }, .. } => {
                 let (time, node) = (event.time, event.node);
                 let (session, serial) = (origin.session, origin.serial);
                 kept.lock().ask(Asked { time, node, client: *client, session, serial });

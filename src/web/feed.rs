@@ -33,6 +33,7 @@ const PASSING: &[&str] = &[
     "lesson",
     "log_compacted",
     "lost",
+    "replied",
     "request_received",
     "sent",
     "state",

@@ -1,7 +1,7 @@
 //! A trace tells the same of a run on threads and of one in virtual time: each message's way from end to end, and what each
 //! node is after each step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +30,9 @@ struct Reader {
     /// Whether states and ends of flights were seen.
     compared: usize,
     ended: usize,
+    /// Requests of clients without an answer so far, and how many have one.
+    requests: BTreeSet<(String, u64, String)>,
+    answered: usize,
     /// Ends of flights that were not sent while the trace was read.
     unknown: usize,
 }
@@ -91,6 +94,14 @@ impl Reader {
                 assert!(*left >= 0, "a copy ends once: {line:?}");
                 self.ended += 1;
             }
+            "request_received" => drop(self.requests.insert(request(&line))),
+            "replied" => {
+                assert!(
+                    self.requests.remove(&request(&line)),
+                    "an answer that is told had its request told: {line:?}"
+                );
+                self.answered += 1;
+            }
             _ => {}
         }
     }
@@ -99,6 +110,12 @@ impl Reader {
     fn under_way(&self) -> usize {
         self.flights.values().filter(|left| **left > 0).count()
     }
+}
+
+/// What joins a client's request and its answer.
+fn request(line: &Map<String, Value>) -> (String, u64, String) {
+    let text = |name: &str| line[name].as_str().expect("a name").to_string();
+    (text("client"), line["attempt"].as_u64().expect("a number"), text("at"))
 }
 
 /// A line without what every line has.
@@ -111,7 +128,7 @@ fn fields(mut line: Map<String, Value>) -> Map<String, Value> {
 
 #[test]
 fn a_hundred_seeds_are_told_whole() {
-    let (mut compared, mut ended) = (0, 0);
+    let (mut compared, mut ended, mut answered) = (0, 0, 0);
     for seed in 1..=100 {
         let events = recorded();
         let mut random = Random::new(seed);
@@ -142,10 +159,12 @@ fn a_hundred_seeds_are_told_whole() {
         let reader = events.read();
         compared += reader.compared;
         ended += reader.ended;
+        answered += reader.answered;
         assert_eq!(reader.unknown, 0, "seed {seed}: what ends was sent");
         assert!(reader.under_way() < 50, "seed {seed}: {} flights never end", reader.under_way());
     }
     assert!(compared > 10_000 && ended > 10_000, "{compared} states and {ended} ends of flights were read");
+    assert!(answered > 500, "{answered} answers to clients were read");
 }
 
 #[test]
@@ -169,6 +188,7 @@ fn threads_tell_of_flights_and_states_as_virtual_time_does() {
     cluster.shutdown();
     let reader = events.read();
     assert!(reader.compared > 10 && reader.ended > 10);
+    assert!(reader.answered >= 5, "{} answers: each put has one", reader.answered);
     assert_eq!(reader.states.len(), 3, "all nodes are told of");
     assert!(reader.unknown < 20, "only what was under way at the beginning ends without having been sent");
 }

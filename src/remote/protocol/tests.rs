@@ -25,7 +25,7 @@ use crate::raft::message::{Beat, Body, Files, Message};
 use crate::server::{EntryKind, FollowerView, RoleName, Status};
 use crate::sim::{Simulation, SimulationSettings};
 use crate::storage::{ClusterId, Founders, Identity};
-use crate::trace::{Flight, FollowerState, NodeState, TermRun, What};
+use crate::trace::{Flight, FollowerState, NodeState, ReplyKind, TermRun, What};
 use crate::types::{ClientId, EntryId, Epoch, LogIndex, NodeId, SessionId, Term};
 
 const AT: EntryId = EntryId { term: Term(3), index: LogIndex(9) };
@@ -212,16 +212,10 @@ fn whats() -> Vec<What> {
     let message = |body| Message { from: node(1), to: node(2), term: Term(3), files: Files::FOUNDERS, body };
     let flight = |body| Flight { number: 1 << 40, message: message(body) };
     let sent = |body, delay, twice| What::MessageSent { flight: flight(body), delay, twice, arrives: None };
-    let reason = || "no space left".to_string();
+    let (vote, reason) = (Some(node(1)), || "no space left".to_string());
     let read = Call::Read { query: Payload::from_text("[1]"), mode: ReadMode::Lease, here: true };
     let mut whats = vec![
-        What::Started {
-            term: Term(3),
-            vote: Some(node(1)),
-            last: AT,
-            fresh: false,
-            repaired: Some(reason()),
-        },
+        What::Started { term: Term(3), vote, last: AT, fresh: false, repaired: Some(reason()) },
         What::Crashed { power: true },
         What::Stopped,
         What::Panicked { reason: reason() },
@@ -235,8 +229,9 @@ fn whats() -> Vec<What> {
         What::MessageArrived(flight(part)),
         What::MessageDropped { flight: flight(append), reason: DropReason::Partition },
         What::State(Box::new(state())),
-        What::RequestReceived { client: ClientId(7), call: Call::Command { origin, command } },
-        What::RequestReceived { client: ClientId(7), call: read },
+        What::RequestReceived { client: ClientId(7), attempt: 3, call: Call::Command { origin, command } },
+        What::RequestReceived { client: ClientId(7), attempt: 4, call: read },
+        What::Replied { client: ClientId(7), attempt: 4, outcome: ReplyKind::Rejected },
         What::RequestInvalid { client: ClientId(7), reason: reason() },
     ];
     whats.extend(events().into_iter().map(What::Raft));
