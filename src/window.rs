@@ -8,11 +8,12 @@ const BODY: &str = include_str!("window/window.html");
 const STYLE: &str = include_str!("window/window.css");
 
 /// The scripts in the order in which they are read: what is defined first is used below.
-const SCRIPTS: [&str; 19] = [
+const SCRIPTS: [&str; 20] = [
     include_str!("window/dom.js"),
     include_str!("window/kinds.js"),
     include_str!("window/fold.js"),
     include_str!("window/lanes.js"),
+    include_str!("window/requests.js"),
     include_str!("window/trace.js"),
     include_str!("window/clock.js"),
     include_str!("window/rules.js"),

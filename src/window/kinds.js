@@ -32,7 +32,7 @@ function kindOf(event) {
 function isTold(event) {
   if (event.e === 'property') return event.holds === false;
   if (event.e === 'answer' || event.e === 'directive') return Boolean(event.e === 'answer' ? event.text : event.line);
-  return !['view', 'state', 'arrived'].includes(event.e) && !event.quiet;
+  return !['view', 'state', 'arrived', 'replied'].includes(event.e) && !event.quiet;
 }
 
 function wordless(event) {

@@ -46,21 +46,22 @@ class LogGrid {
 
   drawRow(name, node, leader, first, last) {
     const one = this.rows.get(name);
+    const next = leader !== node ? leader?.followers?.[name]?.next : undefined;
     const look = JSON.stringify([node.life, node.role, node.member, node.term, node.last, node.base, node.snapshot, node.commit, node.terms,
-      leader?.terms.slice(-40), first, last]);
+      leader?.terms.slice(-40), next, first, last]);
     if (one.look === look) return;
     one.look = look;
     const head = element('th', { scope: 'row', class: termClass(node.term) }, element('span', { class: 'who' }, name),
       element('span', { class: `badge ${node.life} ${node.role}`, title: roleOf(node) }, `${letterOf(node)}`));
     const cells = [];
-    for (let index = first; index <= last; index += 1) cells.push(cell(node, leader, index));
+    for (let index = first; index <= last; index += 1) cells.push(cell(node, leader, index, index === next));
     one.row.replaceChildren(head, ...cells);
     if (this.atEnd) this.scroll.scrollLeft = this.scroll.scrollWidth;
   }
 }
 
-function cell(node, leader, index) {
-  if (index > node.last.index) return element('td', { class: 'none' });
+function cell(node, leader, index, isNext) {
+  if (index > node.last.index) return element('td', isNext ? { class: 'none next', title: WORDS.next } : { class: 'none' });
   const term = termAt(node, index);
   const made = element('td', { 'data-index': index });
   const states = [];
@@ -71,6 +72,7 @@ function cell(node, leader, index) {
   if (term !== undefined && index > node.commit && leader && leader !== node && leader.term >= node.term &&
     (theirs !== undefined ? theirs !== term : index > leader.last.index)) states.push('conflict');
   if (index === node.commit) states.push('edge');
+  if (isNext) states.push('next');
   made.className = [term === undefined ? 'gone' : termClass(term), ...states].join(' ');
   made.textContent = term ?? 's';
   made.title = [`entry ${index}`, term === undefined ? 'in the snapshot' : `term ${term}`,
@@ -78,4 +80,7 @@ function cell(node, leader, index) {
   return made;
 }
 
-const WORDS = { covered: 'covered by a snapshot', committed: 'committed', open: 'not known to be committed', conflict: 'differs from the leader\u2019s log' };
+const WORDS = {
+  next: 'the leader sends from here next', covered: 'covered by a snapshot', committed: 'committed', open: 'not known to be committed',
+  conflict: 'differs from the leader\u2019s log',
+};

@@ -26,7 +26,7 @@ const ring = new Ring(byId('ring'), {
   select: () => changed(),
   resized: () => changed(),
   link: (from, to) => isLive && controls.setLink(from, to),
-  message: (shown) => setText(byId('ring-note'), describe(shown)),
+  message: (shown) => choose(shown),
   drags: (groups) => isLive && setText(byId('ring-note'), groups ? partition(groups) : ''),
   partition: (groups) => isLive && send(partition(groups)),
 });
@@ -80,6 +80,7 @@ function draw(now, moves) {
 function drawTexts(state, all, flights, everywhere, moves) {
   const t = clock.t;
   drawNote(flights, everywhere);
+  drawUnderWay(flights, moves, choose);
   controls.setNames(all);
   controls.drawNode(ring.selected, ring.selected ? state.nodes[ring.selected] ?? newNode() : null);
   drawStanding(trace, state, all, t);
@@ -92,6 +93,8 @@ function drawTexts(state, all, flights, everywhere, moves) {
 function drawNote(flights, everywhere) {
   const parts = [];
   if (flights.length > FLIGHTS_MAX) parts.push(`${flights.length} flights not shown: the numbers say how many are on each link`);
+  const leftOut = requestsLeftOut(flights);
+  if (leftOut) parts.push(`${leftOut} requests of clients not shown: there are too many`);
   parts.push(...everywhere);
   if (isLive && trace === program && trace.isVirtual && trace.head && clock.follows && clock.t >= trace.end && !playsProgram) {
     parts.push('virtual time stands still: Play lets it pass, and so do lines that wait');
@@ -115,10 +118,11 @@ function drawTransport() {
   byId('fork').title = `rewind to ${pointInTime(clock.t)}, then fork`;
 }
 
-function describe({ flight, reason }) {
-  const { sent } = flight;
-  const end = flight.ends.map((event) => `${event.e} at ${seconds(event.t)}${event.reason ? ` (${event.reason})` : ''}`).join(', ');
-  return `${seconds(sent.t)} ${sent.text ?? `${sent.at} -> ${sent.to} ${sent.message}`}; ${end || 'under way'}${reason && !end ? ` (${reason})` : ''}`;
+// A message that is chosen says what it carried, and is asked about where a question fits.
+function choose(shown) {
+  setText(byId('ring-note'), describe(shown));
+  const line = flightLine(shown.flight, trace.told);
+  if (isLive && line) send(line);
 }
 
 function partition(groups) {
@@ -277,7 +281,7 @@ function listen() {
   byId('save').addEventListener('click', () => savePage(stream).catch((error) => notice(error.message)));
   byId('save-lines').addEventListener('click', () => saveLines(stream).catch((error) => notice(error.message)));
   byId('heartbeats').addEventListener('change', changed);
-  byId('twin').addEventListener('toggle', changed);
+  for (const name of ['twin', 'under-way']) byId(name).addEventListener('toggle', changed);
   byId('speed').replaceChildren(...SPEEDS.map((speed) => element('option', { value: speed }, speed === Infinity ? 'max' : `${speed}x`)));
   byId('speed').addEventListener('change', (event) => {
     clock.speed = Number(event.target.value);

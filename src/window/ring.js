@@ -94,30 +94,33 @@ class Ring {
     const effects = linkEffects(state.rules, this.names);
     this.drawLinks(effects, state.rules.join('\n'));
     const everywhere = effects.get(EVERYWHERE)?.texts ?? [];
-    for (const name of this.names) this.drawNode(name, state.nodes[name] ?? newNode(), t);
+    const leader = leaderOf(state);
+    for (const name of this.names) this.drawNode(name, state.nodes[name] ?? newNode(), t, nextOf(leader, name, state.nodes[name]));
     this.drawFlights(flights);
     // What stands on no link stands below the picture.
     return [...everywhere.map((text) => `on all links: ${text}`), ...(this.isNarrow ? linkRules(state.rules) : [])];
   }
 
-  drawNode(name, node, t) {
+  // `next` is from where the leader sends to it: see nextOf().
+  drawNode(name, node, t, next) {
     const one = this.nodes.get(name);
     const look = [node.life, node.role, node.member, node.term, node.votes.join(), node.commit, node.last.index, node.durable,
+      node.blocked, next ?? '',
       this.names.length].join('|');
     if (one.drawn !== look) {
       one.drawn = look;
-      this.rebuildNode(one, name, node);
+      this.rebuildNode(one, name, node, next);
     }
     const left = node.life === 'up' && node.due > t && node.due > node.dueSince ? (node.due - t) / (node.due - node.dueSince) : 0;
     setAttribute(one.arc, 'd', arc(this.radius + 6, Math.min(left, 1)));
   }
 
-  rebuildNode(one, name, node) {
+  rebuildNode(one, name, node, next) {
     const { x, y, angle } = this.spots.get(name);
     const radius = this.radius;
     setAttribute(one.part, 'transform', `translate(${x.toFixed(1)},${y.toFixed(1)})`);
     setAttribute(one.part, 'class', `node ${termClass(node.term)} ${node.life}`);
-    setAttribute(one.part, 'aria-label', `${name}: ${roleOf(node)}, term ${node.term}, commit ${node.commit}, last entry ${node.last.index}`);
+    setAttribute(one.part, 'aria-label', `${name}: ${roleOf(node)}, term ${node.term}, commit ${node.commit}, last entry ${node.last.index}${diskWords(node)}${next ? `, the leader sends it entry ${next} next` : ''}`);
     const ring = drawn('circle', { r: radius + 12, class: 'halo' });
     one.arc = drawn('path', { class: 'timer' });
     const text = (kind, content, at) => {
@@ -131,20 +134,20 @@ class Ring {
     if (!down) parts.push(text('term', `t${node.term}`, { 'text-anchor': 'middle', y: 14 * this.unit }));
     const campaigns = node.life === 'up' && (node.role === 'candidate' || node.role === 'pre_candidate');
     if (campaigns) parts.push(this.voteDots(node));
-    parts.push(...this.labels(name, node, angle, campaigns, text));
+    if (diskOf(node)) parts.push(drawn('g', { class: 'disk', transform: `translate(${this.radius * 0.8},${-this.radius * 0.8})` }, diskShape(node)));
+    parts.push(...this.labels(name, node, angle, campaigns, text, next));
     one.part.replaceChildren(...parts);
   }
 
   // The name outside the ring, with how far the node has come below it.
-  labels(name, node, angle, campaigns, text) {
+  labels(name, node, angle, campaigns, text, next) {
     const side = Math.cos(angle) > 0.25 ? 1 : Math.cos(angle) < -0.25 ? -1 : 0;
     const anchor = ['end', 'middle', 'start'][side + 1];
     const reach = this.radius + 16 * this.unit;
     const above = Math.sin(angle) < 0;
     const x = side * reach;
     const y = side ? -2 : above ? -reach - 9 * this.unit : reach + (campaigns ? 18 : 6);
-    const owed = node.last.index - Math.min(node.durable, node.last.index);
-    const second = !runs(node) ? node.life : node.blocked ? 'disk stalled' : owed && node.durable ? `disk owes ${owed}` : `${node.commit}/${node.last.index}`;
+    const second = !runs(node) ? node.life : diskOf(node).replace('disk ', '') || `${node.commit}/${node.last.index}${next ? ` \u2190 ${next}` : ''}`;
     return [text('name', name, { 'text-anchor': anchor, x, y }), text('progress', second, { 'text-anchor': anchor, x, y: y + 14 * this.unit })];
   }
 
@@ -157,7 +160,7 @@ class Ring {
 
   drawLines() {
     this.lines = new Map();
-    this.links.replaceChildren();
+    this.links.replaceChildren(this.drawDoor());
     this.names.forEach((from, nth) => {
       for (const to of this.names.slice(nth + 1)) {
         const d = this.path(from, to);
@@ -167,6 +170,14 @@ class Ring {
         this.lines.set(`${from}>${to}`, { from, to, line, marks });
       }
     });
+  }
+
+  // Where clients stand, outside of the ring. Its name stands above: messages come and go below and to the right.
+  drawDoor() {
+    this.door = { x: 14 * this.unit, y: 32 * this.unit };
+    const label = drawn('text', { x: 2 * this.unit, y: 14 * this.unit });
+    label.textContent = 'clients';
+    return drawn('g', { class: 'door' }, drawn('circle', { cx: this.door.x, cy: this.door.y, r: 5 * this.unit }), label);
   }
 
   path(from, to) {
@@ -203,7 +214,8 @@ class Ring {
   // A point on the way from one node to another, a little to the right of the link.
   spot(from, to, way, aside) {
     const center = { x: this.width / 2, y: this.height / 2 };
-    const [a, b] = [this.spots.get(from) ?? center, this.spots.get(to) ?? center];
+    const place = (name) => this.spots.get(name) ?? (/^c\d/.test(name) ? this.door : center);
+    const [a, b] = [place(from), place(to)];
     const length = Math.hypot(b.x - a.x, b.y - a.y) || 1;
     const [x, y] = [(b.x - a.x) / length, (b.y - a.y) / length];
     const margin = Math.min(this.radius + 4, length / 2);
@@ -234,7 +246,7 @@ class Ring {
     let one = this.shown.get(key);
     if (!one || one.lost !== shown.lost) {
       one?.part.remove();
-      const part = drawn('g', { class: `flight ${termClass(sent.term ?? 0)}${sent.quiet ? ' quiet' : ''}${shown.lost ? ' lost' : ''}`, 'data-message': sent.message });
+      const part = drawn('g', { class: `flight ${isOfClient(sent) ? 'of-client' : termClass(sent.term ?? 0)}${sent.quiet ? ' quiet' : ''}${shown.lost ? ' lost' : ''}`, 'data-message': sent.message });
       part.append(drawn('circle', { r: 14, class: 'flight-hit' }), messageShape(sent));
       if (shown.lost) part.append(drawn('path', { d: CROSS, class: 'cross' }));
       part.addEventListener('click', () => this.on.message(shown));
@@ -250,7 +262,7 @@ class Ring {
   drawCounts(flights) {
     const counts = new Map();
     for (const { flight: { sent } } of flights) {
-      const key = `${sent.at}>${sent.to}`;
+      const key = `${sent.at}>${sent.to}`.replace(/c\d+/, 'c0');
       counts.set(key, (counts.get(key) ?? 0) + 1);
     }
     this.numbers?.remove();

@@ -57,6 +57,7 @@ function messageShape({ message, count = 0, quiet = false, ok, granted }) {
     case 'RequestVote': return figure('vote', drawn('polygon', { points: polygon(3, 10, -Math.PI / 2) }), '');
     case 'PreVote': return figure('vote hollow', drawn('polygon', { points: polygon(3, 9, -Math.PI / 2) }), '');
     case 'InstallSnapshot': return figure('snapshot', drawn('rect', { x: -12, y: -11, width: 24, height: 22, rx: 3 }), 'S');
+    case 'Request': return figure('request', drawn('circle', { r: 6 }), '');
     case 'ReadIndex': return figure('read', drawn('circle', { r: 8 }), '?');
     case 'AppendEntries':
       if (count) return figure('entries', drawn('rect', { x: -9, y: -8, width: 18, height: 16, rx: 3 }), String(count));
@@ -76,6 +77,37 @@ function figure(kind, shape, text) {
   return made;
 }
 
+// What a disk does not do, in words; nothing where it keeps up.
+function diskOf(node) {
+  if (!runs(node)) return '';
+  if (node.blocked) return 'disk stalled';
+  const owed = node.last.index - Math.min(node.durable, node.last.index);
+  return owed && node.durable ? `disk owes ${owed}` : '';
+}
+
+function diskWords(node) {
+  const words = diskOf(node).replace('owes', 'has still to write');
+  return words && `, ${words}`;
+}
+
+// A drum: empty where the disk is stalled, half full where it is behind.
+function diskShape(node) {
+  const drum = drawn('path', { d: 'M-8,-4A8,3 0 0 1 8,-4V5A8,3 0 0 1 -8,5ZM-8,-4A8,3 0 0 0 8,-4', class: 'drum' });
+  const inside = node.blocked ? drawn('path', { d: 'M-4,-1L4,7M-4,7L4,-1', class: 'stalled' }) : drawn('path', { d: 'M-5,5H5', class: 'behind' });
+  return drawn('g', {}, drum, inside);
+}
+
+// The leader of the newest term that runs.
+function leaderOf(state) {
+  return Object.values(state.nodes).filter((node) => node.role === 'leader' && node.life === 'up').sort((one, other) => other.term - one.term)[0];
+}
+
+// From which entry the leader sends to a node, where that node has one already: behind it the two logs may differ.
+function nextOf(leader, name, node) {
+  const next = leader?.followers?.[name]?.next;
+  return next && node && leader !== node && next <= node.last.index ? next : null;
+}
+
 const CROSS = 'M-6,-6L6,6M-6,6L6,-6';
 
 const LEGEND_MESSAGES = [
@@ -83,6 +115,7 @@ const LEGEND_MESSAGES = [
   [{ message: 'AppendEntries', count: 3 }, 'entries, and how many'], [{ message: 'AppendEntries' }, 'heartbeat'],
   [{ message: 'VoteReply', granted: true }, 'reply: yes'], [{ message: 'VoteReply', granted: false }, 'reply: no'],
   [{ message: 'InstallSnapshot' }, 'part of a snapshot'], [{ message: 'ReadIndex' }, 'question for the read index'],
+  [{ message: 'Request' }, 'request of a client'],
 ];
 const LEGEND_NODES = [
   [{ life: 'up', role: 'leader', member: 'voter' }, 'leader'], [{ life: 'up', role: 'follower', member: 'voter' }, 'follower'],

@@ -14,7 +14,7 @@ function drawStanding(trace, state, names, t) {
   setText(byId('moment'), `${lesson}${source}${trace.isVirtual ? seed : ''}${kept}`);
   setText(byId('clock'), seconds(t));
   drawLamps(state.properties);
-  if (byId('twin').open) drawTwin(nodes);
+  if (byId('twin').open) drawTwin(nodes, leaderOf(state));
 }
 
 // A property that was not seen to hold or to be broken has no lamp.
@@ -36,12 +36,12 @@ function drawLamps(properties) {
     : [element('li', {}, 'The directive check judges the run.')]));
 }
 
-function drawTwin(nodes) {
-  const columns = ['node', 'role', 'term', 'leader', 'vote', 'votes held', 'last', 'commit', 'applied', 'durable'];
+function drawTwin(nodes, leader) {
+  const columns = ['node', 'role', 'term', 'leader', 'vote', 'votes held', 'last', 'commit', 'applied', 'durable', 'next', 'disk'];
   const head = element('tr', {}, ...columns.map((name) => element('th', { scope: 'col' }, name)));
   const rows = nodes.map(([name, node]) => element('tr', {}, element('th', { scope: 'row' }, name),
     ...[roleOf(node), node.term, node.leader ?? '-', node.vote ?? '-', node.votes.join(' ') || '-', `${node.last.index}@${node.last.term}`,
-      node.commit, node.applied, node.durable].map((value) => element('td', {}, String(value)))));
+      node.commit, node.applied, node.durable, leader?.followers?.[name]?.next ?? '-', diskOf(node).replace('disk ', '') || '-'].map((value) => element('td', {}, String(value)))));
   const look = rows.map((row) => row.textContent).join('|');
   const table = byId('twin-table');
   if (table.dataset.look === look) return;

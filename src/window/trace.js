@@ -26,6 +26,7 @@ class Trace {
     this.past = null;
     this.flights = [];
     this.open = new Map();
+    this.asked = new Map();
     this.longest = 0;
     this.lanes = new Lanes();
     this.front = newState(this.head?.nodes ?? []);
@@ -123,10 +124,25 @@ class Trace {
       this.longest = Math.max(this.longest, event.t - flight.sent.t);
       if (flight.ends.length >= (flight.sent.copies || 1)) this.open.delete(event.flight);
     }
+    if (event.e === 'request_received' || event.e === 'replied') this.addRequest(event);
     const last = this.checkpoints.at(-1);
     if (this.events.length - last.position >= CHECKPOINT_EVENTS && event === this.events.at(-1)) {
       this.checkpoints.push({ position: this.events.length, state: structuredClone(this.front) });
     }
+  }
+
+  addRequest(event) {
+    if (event.attempt === undefined) return;
+    if (event.e === 'replied') {
+      const asked = this.asked.get(requestKey(event));
+      if (asked) asked.answer = event;
+      this.asked.delete(requestKey(event));
+      this.flights.push(replyFlight(event));
+      return;
+    }
+    const flight = requestFlight(event);
+    this.flights.push(flight);
+    this.asked.set(requestKey(event), flight);
   }
 
   // A fork: what followed this time is gone.

@@ -14,7 +14,7 @@ const PROGRAM: &str = "window.sent = []; \
     notice(''); for (const line of arguments[0].split('\\n')) hear(line); clock.live(trace); changed();";
 
 /// The live page, with the sample's events heard and lines kept.
-fn live() -> Option<Browser> {
+pub fn live() -> Option<Browser> {
     let browser = Browser::start()?;
     browser.open_page(&page("test"));
     browser.run(PROGRAM, &[json!(sample::trace())]);
@@ -22,7 +22,7 @@ fn live() -> Option<Browser> {
     Some(browser)
 }
 
-fn sent(browser: &Browser) -> Vec<String> {
+pub fn sent(browser: &Browser) -> Vec<String> {
     browser.drawn();
     let all = list(&browser.run("return window.sent.splice(0)", &[]));
     all.iter().filter_map(|one| one[1]["line"].as_str().map(str::to_string)).collect()

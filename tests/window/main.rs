@@ -5,6 +5,8 @@
 mod controls;
 mod driver;
 mod live;
+mod pace;
+mod requests;
 mod runs;
 mod sample;
 
@@ -227,7 +229,7 @@ fn a_table_says_what_the_picture_shows() {
     browser.drawn();
     browser.wait("byId('twin-table').querySelectorAll('tbody tr').length === 3");
     let row = browser.text("[...byId('twin-table').querySelectorAll('tbody tr:first-child > *')].map((cell) => cell.textContent).join(' ')");
-    assert_eq!(row, "n1 leader 1 n1 n1 - 3@1 3 3 0");
+    assert_eq!(row, "n1 leader 1 n1 n1 - 3@1 3 3 0 - -");
 }
 
 #[test]

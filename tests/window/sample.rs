@@ -25,14 +25,22 @@ pub fn trace() -> String {
     lines(events)
 }
 
-/// A trace whose end has this many messages under way.
+/// A trace of five nodes whose end has this many messages under way.
 pub fn crowded(flights: u64) -> String {
-    let mut events: Vec<Value> = NODES.iter().map(|node| view(node)).collect();
+    let five = NODES.iter().chain(&["n4", "n5"]);
+    let mut events: Vec<Value> = five.map(|node| view(node)).collect();
     let sent = (0..flights).map(|flight| {
         message(1000, "n1", flight, "n2", "AppendEntries", json!({"count": 1, "arrives": 900_000}))
     });
     events.extend(sent);
     events.push(event(500_000, "console", "said", json!({"text": "half of the way"})));
+    lines(events)
+}
+
+/// A trace of ten minutes with this many states.
+pub fn long(states: u64) -> String {
+    let mut events: Vec<Value> = NODES.iter().map(|node| view(node)).collect();
+    events.extend((1..=states).map(|index| state(index * 600_000_000 / states, "n1", log(index))));
     lines(events)
 }
 
@@ -114,17 +122,27 @@ fn log(last: u64) -> Value {
 fn command(index: u64, t: u64, line: &str) -> Vec<Value> {
     let directive = json!({"number": index, "line": line, "by": "prompt", "text": format!("> {line}")});
     let appended = json!({"first": index, "last": index, "text": format!("n1 appends a command at {index}")});
+    let request = json!({"client": "c1", "attempt": index, "call": "command", "text": "n1 receives command 1 of c1, 9 bytes"});
     let committed =
         json!({"from": index - 1, "to": index, "text": format!("n1: commit index {} -> {index}", index - 1)});
     vec![
         event(t, "console", "directive", directive),
+        event(t, "n1", "request_received", request),
         event(t, "n1", "commands_appended", appended),
         state(t, "n1", log(index)),
-        message(t, "n1", 10 * index, "n2", "AppendEntries", json!({"count": 1, "arrives": t + 2000})),
+        message(
+            t,
+            "n1",
+            10 * index,
+            "n2",
+            "AppendEntries",
+            json!({"count": 1, "first": index, "arrives": t + 2000}),
+        ),
         event(t + 2000, "n2", "arrived", json!({"flight": 10 * index, "from": "n1"})),
         state(t + 2000, "n2", log(index)),
         event(t + 5000, "n1", "commit_advanced", committed),
         state(t + 5000, "n1", json!({"commit": index, "applied": index})),
+        event(t + 5000, "n1", "replied", json!({"client": "c1", "attempt": index, "outcome": "done"})),
         event(
             t + 6000,
             "console",

@@ -1,0 +1,101 @@
+//! Clients' requests in the picture, and what a message that is chosen is asked.
+
+use raftlab::window::page_of_trace;
+use serde_json::json;
+
+use crate::controls::{live, sent};
+use crate::driver::key;
+use crate::{at, opened, sample};
+
+#[test]
+fn a_request_goes_from_the_clients_to_its_node_and_the_answer_back() {
+    let Some(browser) = opened(&sample::trace()) else { return };
+    let drawn =
+        "[...document.querySelectorAll('.flight.of-client')].map((one) => one.dataset.message).join()";
+    // What the page shows of where a flight is, as a distance from the place of the clients.
+    let away = "(() => { const {x, y} = byId('ring').querySelector('.door circle').getBoundingClientRect(); \
+        const own = document.querySelector('.flight.of-client').getBoundingClientRect(); return Math.hypot(own.x - x, own.y - y); })()";
+    let distance = |t| {
+        at(&browser, t);
+        browser.value(away).as_f64().expect("a distance")
+    };
+    browser.run("clock.speed = 0.1", &[]);
+    let early = distance(250_100);
+    assert_eq!(browser.text(drawn), "Request");
+    assert!(distance(252_000) > early, "the request comes nearer to its node");
+    at(&browser, 256_000);
+    assert!(browser.text(drawn).contains("RequestReply"), "{}", browser.text(drawn));
+    let said = browser.text(
+        "describe(trace.flightsAt(250100, 16000).find(({flight}) => flight.sent.message === 'Request'))",
+    );
+    assert_eq!(said, "0.250 s n1 receives command 1 of c1, 9 bytes; answered at 0.255 s: done");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn a_message_is_chosen_by_keyboard_and_asked_about() {
+    let Some(browser) = live() else { return };
+    at(&browser, 300_100);
+    browser.run("byId('under-way').open = true", &[]);
+    let entries = "[...byId('under-way-list').querySelectorAll('button')].find((one) => one.textContent.includes('AppendEntries'))";
+    browser.wait(&format!("Boolean({entries})"));
+    browser.run(&format!("{entries}.focus()"), &[]);
+    browser.press(key::ENTER);
+    browser.wait("window.sent.length === 1");
+    assert_eq!(sent(&browser), ["why 3"]);
+    at(&browser, 200_100);
+    browser.run(
+        "document.querySelector('[data-message=RequestVote]').dispatchEvent(new MouseEvent('click', {bubbles: true}))",
+        &[],
+    );
+    browser.wait("window.sent.length === 1");
+    assert_eq!(sent(&browser), ["why term 1"]);
+
+    // An entry that another leader has replaced is asked for as one that was lost.
+    let replaced = json!({"t": 490_000, "k": 890, "at": "n2", "e": "truncated", "from": 3, "text": "n2 removes entry 3"});
+    browser.run("hear(arguments[0])", &[json!(replaced.to_string())]);
+    assert_eq!(
+        browser.text("flightLine(trace.flights.find(({sent}) => sent.first === 3), trace.told)"),
+        "why lost 3"
+    );
+}
+
+#[test]
+fn a_disk_that_is_behind_or_stalled_and_a_next_index_are_drawn_and_said() {
+    let Some(browser) = live() else { return };
+    let label = |node: &str| {
+        browser.text(&format!("document.querySelector('[data-node={node}]').getAttribute('aria-label')"))
+    };
+    let disks = "document.querySelectorAll('.node .disk').length";
+    assert_eq!(browser.value(disks), 0);
+    let events = [
+        json!({"at": "n2", "e": "disk", "blocked": true, "text": "the disk of n2 completes no write"}),
+        json!({"at": "n3", "e": "state", "durable": 1, "last": {"term": 1, "index": 3}}),
+        json!({"at": "n1", "e": "started"}),
+        json!({"at": "n1", "e": "state", "followers": {"n2": {"next": 2, "matched": 1}, "n3": {"next": 4, "matched": 3}}}),
+    ];
+    for (number, mut event) in (900..).zip(events) {
+        event["t"] = json!(500_000);
+        event["k"] = json!(number);
+        browser.run("hear(arguments[0])", &[json!(event.to_string())]);
+    }
+    browser.run("clock.live(trace); changed()", &[]);
+    browser.drawn();
+    assert_eq!(browser.value(disks), 2);
+    assert!(label("n2").ends_with(", disk stalled, the leader sends it entry 2 next"), "{}", label("n2"));
+    assert!(label("n3").ends_with(", disk has still to write 2"), "{}", label("n3"));
+    assert_eq!(browser.value("document.querySelectorAll('#log-table td.next').length"), 1);
+    browser.run("byId('twin').open = true", &[]);
+    browser.wait("byId('twin-table').textContent.includes('stalled')");
+    assert!(browser.text("byId('twin-table').querySelectorAll('tr')[2].textContent").ends_with("2stalled"));
+}
+
+#[test]
+fn requests_that_the_trace_left_out_are_counted_in_the_picture() {
+    let trace = sample::trace().replacen("\"attempt\":2,", "\"attempt\":2,\"left_out\":19900,", 1);
+    let Some(browser) = opened(&trace) else { return };
+    browser.open_page(&page_of_trace(&trace));
+    at(&browser, 250_100);
+    let said = browser.text("byId('ring-note').textContent");
+    assert!(said.contains("19900 requests of clients not shown"), "{said}");
+}
