@@ -15,6 +15,7 @@ pub fn options() -> OpenOptions {
 }
 
 /// Whether others than its owner may read a file, or write it.
+#[cfg(any(feature = "cli", feature = "tls"))]
 pub fn is_open_to_others(path: &Path) -> io::Result<bool> {
     let about = path.metadata()?;
     #[cfg(unix)]
