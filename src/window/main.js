@@ -121,7 +121,7 @@ function drawTransport() {
 // A message that is chosen says what it carried, and is asked about where a question fits.
 function choose(shown) {
   setText(byId('ring-note'), describe(shown));
-  const line = flightLine(shown.flight, trace.told);
+  const line = flightLine(shown.flight, trace);
   if (isLive && line) send(line);
 }
 

@@ -40,12 +40,18 @@ function describe({ flight, reason }) {
 }
 
 // The question that a message leads to; none where what it carried says all.
-function flightLine({ sent }, told) {
+function flightLine({ sent }, trace) {
   if (sent.message === 'AppendEntries' && sent.count && sent.first) {
-    const isReplaced = told.some((event) => event.e === 'truncated' && event.from <= sent.first);
-    return isReplaced ? `why lost ${sent.first}` : `why ${sent.first}`;
+    return isRemoved(sent, trace) ? `why lost ${sent.first}` : `why ${sent.first}`;
   }
   return sent.message === 'RequestVote' || sent.message === 'VoteReply' ? `why term ${sent.term}` : null;
+}
+
+// Whether a node removed the first of the entries that this message carried: later, and the entry of that term.
+function isRemoved({ at, t, first }, trace) {
+  const term = trace.termAt(t, at, first);
+  return term !== undefined && trace.told.some((event) => event.e === 'truncated' && event.from <= first && first <= event.to &&
+    event.t > t && trace.termAt(event.t - 1, event.at, first) === term);
 }
 
 // The messages under way as a list of buttons: for those who use the keyboard, or hear the page. It stands still with the time.

@@ -182,6 +182,12 @@ class Trace {
     return this.at.state;
   }
 
+  // The term of an entry of a node at this time; none where the trace does not tell it.
+  termAt(t, name, index) {
+    const node = this.stateAt(t).nodes[name];
+    return node && termAt(node, index);
+  }
+
   // The time of the next event that a person steps to, or of the one before.
   stepFrom(t, forward) {
     if (forward) {

@@ -50,14 +50,28 @@ fn a_message_is_chosen_by_keyboard_and_asked_about() {
     );
     browser.wait("window.sent.length === 1");
     assert_eq!(sent(&browser), ["why term 1"]);
+}
 
-    // An entry that another leader has replaced is asked for as one that was lost.
-    let replaced = json!({"t": 490_000, "k": 890, "at": "n2", "e": "truncated", "from": 3, "text": "n2 removes entry 3"});
-    browser.run("hear(arguments[0])", &[json!(replaced.to_string())]);
-    assert_eq!(
-        browser.text("flightLine(trace.flights.find(({sent}) => sent.first === 3), trace.told)"),
-        "why lost 3"
-    );
+#[test]
+fn a_message_is_asked_why_its_entry_was_lost_only_if_that_entry_was() {
+    let Some(browser) = live() else { return };
+    let removed = |t: u64, node: &str, from: u64, to: u64| json!({"t": t, "at": node, "e": "truncated", "from": from, "to": to});
+    let other = json!({"t": 485_000, "at": "n3", "e": "state", "last": {"term": 3, "index": 3}, "terms": [{"term": 3, "first": 1, "last": 3}]});
+    // The message left at 0.3 s with entry 3 of term 1, which n2 has got.
+    let events = [
+        (removed(299_000, "n2", 3, 3), "why 3", "it was sent later"),
+        (removed(480_000, "n2", 2, 2), "why 3", "another entry"),
+        (removed(480_000, "n2", 4, 9), "why 3", "other entries"),
+        (other, "why 3", "nothing was removed"),
+        (removed(486_000, "n3", 2, 3), "why 3", "an entry 3 of another term"),
+        (removed(490_000, "n2", 2, 3), "why lost 3", "this entry"),
+    ];
+    for (number, (mut event, line, reason)) in (890..).zip(events) {
+        event["k"] = json!(number);
+        browser.run("hear(arguments[0])", &[json!(event.to_string())]);
+        let asked = browser.text("flightLine(trace.flights.find(({sent}) => sent.first === 3), trace)");
+        assert_eq!(asked, line, "{reason}: {event}");
+    }
 }
 
 #[test]
