@@ -6,6 +6,10 @@ const SPEEDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, Infinity];
 const BEHIND_MAX = { virtual: 4, real: 1.5 };
 const BEHIND_MEANT = 0.15;
 
+// The time between two pictures counts as at most this many seconds of watching, so that nothing is skipped where a picture comes
+// late. Of real time that is followed all counts: it passes without pictures, too.
+const PASSED_MAX = 0.1;
+
 // Messages are shown at least this long, in seconds of watching.
 const FLIGHT_SHOWN = 0.16;
 
@@ -17,10 +21,11 @@ class Clock {
     this.speed = 0.1;
   }
 
-  // Passes this many seconds of watching.
-  advance(passed, trace) {
+  // Passes the seconds since the last picture.
+  advance(elapsed, trace) {
     if (!this.playing && !this.follows) return;
     const before = this.t;
+    const passed = this.follows && !trace.isVirtual ? elapsed : Math.min(elapsed, PASSED_MAX);
     const [end, pace] = [trace.end, this.pace(trace)];
     let next = pace === Infinity ? end : this.t + passed * pace * 1e6;
     if (this.follows && pace !== Infinity) {

@@ -53,9 +53,8 @@ function changed() {
 
 function frame(now) {
   pending = false;
-  const passed = Math.min((now - before) / 1000, 0.1);
+  clock.advance((now - before) / 1000, trace);
   before = now;
-  clock.advance(passed, trace);
   const moves = clock.playing || (clock.follows && clock.t < trace.end);
   draw(now, moves);
   if (moves) changed();

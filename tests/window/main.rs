@@ -83,6 +83,24 @@ fn play_reaches_the_end_and_stops_there() {
 }
 
 #[test]
+fn the_clock_follows_real_time_as_closely_with_few_pictures_as_with_many() {
+    let Some(browser) = opened(&sample::trace()) else { return };
+    // Runs that last 30 s, drawn this often, and how far behind the picture is at the end.
+    let behind = "const [isVirtual, elapsed] = arguments; const run = {begin: 0, end: 0, isVirtual}; const own = new Clock(); \
+        own.speed = 1; own.follows = true; \
+        for (let passed = 0; passed < 30; passed += elapsed) { run.end += elapsed * 1e6; own.advance(elapsed, run); } \
+        return (run.end - own.t) / 1e6;";
+    let behind = |is_virtual: bool, elapsed: f64| {
+        browser.run(behind, &[json!(is_virtual), json!(elapsed)]).as_f64().expect("seconds")
+    };
+    for elapsed in [1.0 / 64.0, 0.125, 0.25, 0.5, 1.0, 2.0] {
+        let real = behind(false, elapsed);
+        assert!(real < 0.2, "{real} s behind with a picture every {elapsed} s");
+    }
+    assert!(behind(true, 0.5) > 1.0, "in virtual time nothing is skipped because a picture comes late");
+}
+
+#[test]
 fn a_lost_message_leaves_a_cross_and_a_rule_is_seen_on_its_link() {
     let Some(browser) = opened(&sample::trace()) else { return };
     at(&browser, 460_000);
