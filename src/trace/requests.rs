@@ -1,6 +1,6 @@
-//! Clients' requests as a trace tells them: all while there are few, and of many a bounded part.
+//! Which of the clients' requests a trace tells: all where they are few, and a bounded number where they are many.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::types::{ClientId, NodeId, Time};
 /// Requests that are told of a node in a second of the run.
 const TOLD_MAX: u32 = 100;
 
-/// Requests of a node whose answers are waited for: of more the oldest are forgotten, and their answers are not told.
+/// The answer to a request is told if it comes before this many further requests of its node were told.
 const OPEN_MAX: usize = 1_000;
 
 /// What a node says to a client.
@@ -33,14 +33,17 @@ pub enum ReplyKind {
 
 /// Which requests a trace tells.
 #[derive(Debug, Default)]
-pub(super) struct Requests(BTreeMap<NodeId, OfNode>);
+pub(super) struct Requests(BTreeMap<NodeId, NodeRequests>);
 
 #[derive(Debug, Default)]
-struct OfNode {
+struct NodeRequests {
     second: u64,
     told: u32,
     left_out: u64,
+    /// Told, and not answered yet.
     open: BTreeSet<(ClientId, Attempt)>,
+    /// The last that were told, the oldest first.
+    newest: VecDeque<(ClientId, Attempt)>,
 }
 
 impl ReplyKind {
@@ -73,9 +76,12 @@ impl Requests {
             return None;
         }
         known.told += 1;
-        if known.open.len() == OPEN_MAX {
-            known.open.pop_first();
+        if known.newest.len() == OPEN_MAX
+            && let Some(oldest) = known.newest.pop_front()
+        {
+            known.open.remove(&oldest);
         }
+        known.newest.push_back((client, attempt));
         known.open.insert((client, attempt));
         Some(std::mem::take(&mut known.left_out))
     }
@@ -108,15 +114,21 @@ mod tests {
     }
 
     #[test]
-    fn requests_without_an_answer_are_forgotten() {
-        let (node, client) = (NodeId::new(1), ClientId(1));
+    fn the_oldest_requests_without_an_answer_are_forgotten() {
+        let (node, patient, busy) = (NodeId::new(1), ClientId(1), ClientId(2));
         let mut requests = Requests::default();
-        for attempt in 0..2 * OPEN_MAX as u64 {
-            assert!(
-                requests.take(Time::from_nanos(attempt * 1_000_000_000), node, client, attempt).is_some()
-            );
-        }
-        assert!(!requests.end(node, client, 0));
-        assert!(requests.end(node, client, 2 * OPEN_MAX as u64 - 1));
+        let mut second = 0;
+        let mut take = |client, attempt| {
+            second += 1;
+            let told = requests.take(Time::from_nanos(second * 1_000_000_000), node, client, attempt);
+            assert_eq!(told, Some(0));
+        };
+        // Neither the client's number nor the attempt says which request is older.
+        take(busy, 0);
+        take(patient, 7);
+        (1..OPEN_MAX as u64).for_each(|attempt| take(busy, attempt));
+        assert!(!requests.end(node, busy, 0), "the oldest is forgotten");
+        assert!(requests.end(node, patient, 7));
+        assert!(requests.end(node, busy, OPEN_MAX as u64 - 1));
     }
 }
