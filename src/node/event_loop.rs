@@ -244,8 +244,9 @@ impl EventLoop {
     /// The disk is behind: the client may try again.
     fn refuse(&mut self, envelope: &Envelope) {
         let term = self.server.raft().current_term();
-        let refusal = envelope.reply(term, Response::Rejected(RejectReason::Busy));
-        self.transport.send(&mut Vec::from_iter(refusal));
+        let mut refusal = Vec::from_iter(envelope.reply(term, Response::Rejected(RejectReason::Busy)));
+        self.tell_replies(self.context.clock.now(), &refusal);
+        self.transport.send(&mut refusal);
     }
 
     /// Carries out an order. An error ends the node.

@@ -9,14 +9,14 @@ use parking_lot::Mutex;
 use raftlab::Cluster;
 use raftlab::client::{Ask, What as Asked};
 use raftlab::faults::{LinkScope, NetChange};
-use raftlab::lab::{Lab, NodeOrder};
+use raftlab::lab::{DiskChange, Lab, NodeOrder};
 use raftlab::sim::{Simulation, SimulationSettings};
 use raftlab::state_machine::kv::Command;
-use raftlab::trace::{TraceEvent, TraceLines, What};
+use raftlab::trace::{ReplyKind, TraceEvent, TraceLines, What};
 use raftlab::types::{NodeId, Random};
 use serde_json::{Map, Value};
 
-use super::{converge, folder, leader, put, settings};
+use super::{converge, folder, leader, put, settings, wait_until};
 
 /// Reads a trace as a program does that knows its format and nothing else.
 #[derive(Default)]
@@ -191,4 +191,30 @@ fn threads_tell_of_flights_and_states_as_virtual_time_does() {
     assert!(reader.answered >= 5, "{} answers: each put has one", reader.answered);
     assert_eq!(reader.states.len(), 3, "all nodes are told of");
     assert!(reader.unknown < 20, "only what was under way at the beginning ends without having been sent");
+}
+
+#[test]
+fn a_request_that_a_disk_has_no_room_for_is_told_with_its_answer() {
+    let folder = folder();
+    let events = recorded();
+    let mut settings = settings(&folder, 1);
+    // So the bound on what waits for the disk is reached, and no other.
+    settings.raft.uncommitted_bytes_max = 1 << 30;
+    let mut cluster = Cluster::start(&settings, Some(events.observer())).unwrap();
+    let node = leader(&cluster);
+    let client = cluster.client();
+    client.submit(Command::put("a", "1")).expect("its session is open from then on");
+    cluster.follow_steps(true);
+    cluster.order(node, NodeOrder::Disk(DiskChange::Stall(Duration::from_secs(3600)))).unwrap();
+    let value = "v".repeat(1 << 19);
+    let put = |number: usize| client.submit_async(Command::put(format!("k{number}"), value.as_str()));
+    let under_way: Vec<_> = (0..140).map(put).collect();
+    let rejected = |what: &What| matches!(what, What::Replied { outcome: ReplyKind::Rejected, .. });
+    wait_until(&mut cluster, "a request is rejected", |_| {
+        events.0.lock().iter().any(|event| rejected(&event.what))
+    });
+    cluster.order(node, NodeOrder::Disk(DiskChange::Stall(Duration::ZERO))).unwrap();
+    drop(under_way);
+    cluster.shutdown();
+    assert!(events.read().answered > 0);
 }
