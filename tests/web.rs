@@ -11,6 +11,8 @@ mod gateway;
 mod limits;
 #[path = "web/lines.rs"]
 mod lines;
+#[path = "web/process.rs"]
+mod process;
 #[cfg(unix)]
 #[path = "web/prompt.rs"]
 mod prompt;

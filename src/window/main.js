@@ -328,10 +328,12 @@ async function begin() {
     program.heard = hearEvent;
     listenForOffers();
     offer();
-    if (await stream.unlock(address.token)) {
+    const reason = await stream.unlock(address.token);
+    if (reason) notice(reason);
+    if (stream.key) {
       stream.open();
       controls.loadLessons();
-    } else notice('This page needs the address that the program prints, with its token. Type web at the prompt for a fresh one.');
+    }
   }
   changed();
 }

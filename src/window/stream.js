@@ -11,15 +11,23 @@ class Stream {
     document.addEventListener('visibilitychange', () => (document.hidden ? this.pause() : this.open()));
   }
 
-  // The token of the fragment is exchanged for a key once, and leaves the address bar.
+  // The token of the fragment is exchanged for a key once, and leaves the address bar. Returns why there is no key.
   async unlock(token) {
-    if (token) {
-      history.replaceState(null, '', location.pathname + location.search);
-      const answer = await fetch('/key', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ token }) });
-      if (answer.ok) sessionStorage.setItem(KEY, (await answer.json()).key);
-    }
+    const said = token ? await this.exchange(token) : {};
+    if (said.key) sessionStorage.setItem(KEY, said.key);
     this.key = sessionStorage.getItem(KEY);
-    return Boolean(this.key);
+    if (said.error && said.status !== 401) return `This page has got no key: ${said.error}. Load it again.`;
+    if (token) history.replaceState(null, '', location.pathname + location.search);
+    return this.key ? '' : 'This page needs the address that the program prints, with its token. Type web at the prompt for a fresh one.';
+  }
+
+  // A program that is busy may close a connection without an answer: the question is repeated, at most four times.
+  async exchange(token) {
+    for (let wait = RETRY_FIRST; ; wait *= 2) {
+      const said = await this.post('/key', { token });
+      if (!said.error || said.status === 401 || wait === RETRY_MAX) return said;
+      await new Promise((done) => setTimeout(done, wait));
+    }
   }
 
   async open() {
@@ -75,13 +83,13 @@ class Stream {
     return answer.text();
   }
 
-  // Returns the answer's JSON, or an error's text in `error`.
+  // Returns the answer's JSON, or an error's text in `error`, with the status if there was an answer.
   async post(path, body) {
     try {
       const answer = await fetch(path, { method: 'POST', headers: { 'Content-Type': 'application/json', 'Raftlab-Key': this.key ?? '' }, body: JSON.stringify(body) });
       const text = await answer.text();
       const said = text ? JSON.parse(text) : {};
-      return answer.ok ? said : { error: said.error ?? `the program answered ${answer.status}` };
+      return answer.ok ? said : { error: said.error ?? `the program answered ${answer.status}`, status: answer.status };
     } catch {
       return { error: 'the program does not answer' };
     }

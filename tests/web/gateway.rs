@@ -20,7 +20,8 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::client::{PATIENCE, Process, chunk, read_head, status_of};
+use super::client::{chunk, read_head, status_of};
+use super::process::{PATIENCE, Process};
 
 /// A cluster with a gateway.
 pub struct Served {

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use crate::client::{PATIENCE, Program, Response, Window};
+use crate::client::{Program, Response, Window};
+use crate::process::PATIENCE;
 
 #[test]
 fn half_a_request_is_ended_and_holds_up_no_other() {

@@ -141,7 +141,7 @@ fn virtual_time_is_played_between_lines_and_real_time_is_not() {
     let mut stream = window.stream(0);
     let playing = window.post("/clock", &json!({"play": true, "speed": 100.0}));
     assert_eq!((playing.status, playing.json()), (200, json!({"play": true, "speed": 100.0})));
-    let deadline = std::time::Instant::now() + crate::client::PATIENCE;
+    let deadline = std::time::Instant::now() + crate::process::PATIENCE;
     loop {
         let number = window.line("leader");
         let answer = stream.answer(number);

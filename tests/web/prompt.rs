@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use crate::client::{Address, PATIENCE, Window};
+use crate::client::{Address, Window};
+use crate::process::PATIENCE;
 use crate::pty::Pty;
 
 /// A program with a window at a terminal of 120 by 40.

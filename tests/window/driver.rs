@@ -19,6 +19,14 @@ const WISH: &str = "RAFTLAB_BROWSER";
 /// How long the browser may take for anything before it counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a script may take, and a wait in it, which then says what the page shows.
+const SCRIPT_MAX: Duration = Duration::from_secs(20);
+const WAIT_MAX: Duration = Duration::from_secs(15);
+
+/// What a page shows that did not come to what was waited for.
+const STANDS: &str = "[...['standing', 'answers', 'notice'].map((name) => `${name}: ${byId(name)?.textContent.slice(-600)}`), \
+    `clock: ${clock.t} of ${trace.end}`].join('\\n')";
+
 /// What the page looks like to its reader.
 #[derive(Clone, Copy)]
 pub struct Look {
@@ -77,7 +85,7 @@ impl Browser {
         let wishes = json!({"capabilities": {"alwaysMatch": {
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
             "goog:chromeOptions": {"args": arguments},
-            "timeouts": {"script": 20_000},
+            "timeouts": {"script": SCRIPT_MAX.as_millis()},
         }}});
         let made = self.ask("POST", "/session", Some(&wishes));
         self.session = format!("/session/{}", made["sessionId"].as_str().expect("a session has a name"));
@@ -135,11 +143,17 @@ impl Browser {
     }
 
     /// Waits until the expression holds, looked at with each frame.
+    #[track_caller]
     pub fn wait(&self, expression: &str) {
         let script = format!(
-            "return new Promise((done) => {{ const look = () => (({expression}) ? done(1) : requestAnimationFrame(look)); look(); }})"
+            "return new Promise((done) => {{ const until = performance.now() + arguments[0]; const look = () => {{ \
+                if ({expression}) done(''); \
+                else if (performance.now() > until) done({STANDS}); \
+                else requestAnimationFrame(look); }}; look(); }})"
         );
-        assert_eq!(self.run(&script, &[]), 1, "{expression}");
+        let stands = self.run(&script, &[json!(WAIT_MAX.as_millis())]);
+        let stands = stands.as_str().expect("a text");
+        assert!(stands.is_empty(), "{expression} does not come to hold\n{stands}");
     }
 
     /// Waits until what was changed has been drawn.

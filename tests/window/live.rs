@@ -1,42 +1,39 @@
 //! The window on a run that goes: what is done in the page happens in the program, and what happens there is seen in the page.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStderr, Command, Stdio};
-
+use raftlab::window::page;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::driver::{Browser, key};
+use crate::list;
+use crate::process::Process;
 
 /// A program with a window, in a folder of its own; it ends with the test.
 struct Program {
-    child: Child,
-    /// Open, so that the program can write.
-    _said: BufReader<ChildStderr>,
+    process: Process,
     address: String,
     _folder: TempDir,
 }
 
 impl Program {
+    /// Three nodes on threads. Its calls try as long as a browser may take for anything, on a machine that is busy.
+    fn cluster() -> Program {
+        Program::start(env!("CARGO_BIN_EXE_cluster"), &["3", "--memory", "--config", "settings.toml"])
+    }
+
+    /// Three nodes in virtual time.
+    fn simulate() -> Program {
+        Program::start(env!("CARGO_BIN_EXE_simulate"), &["3", "--seed", "7"])
+    }
+
     fn start(program: &str, arguments: &[&str]) -> Program {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut command = Command::new(program);
-        command.current_dir(folder.path()).args(arguments).args(["--web", "--serve"]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("it starts");
-        let mut said = BufReader::new(child.stderr.take().expect("it is piped"));
-        let address = said
-            .by_ref()
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| line.strip_prefix("window: ").map(str::to_string));
-        Program { child, _said: said, address: address.expect("it prints an address"), _folder: folder }
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        std::fs::write(folder.path().join("settings.toml"), "client_timeout = \"20s\"\n")
+            .expect("it is written");
+        let process = Process::start(program, &[arguments, &["--web", "--serve"]].concat(), folder.path());
+        let line = process.says("window: http://");
+        let address = line.split_once("window: ").expect("an address").1.to_string();
+        Program { process, address, _folder: folder }
     }
 }
 
@@ -55,7 +52,7 @@ fn type_line(browser: &Browser, line: &str) {
 
 #[test]
 fn a_run_in_virtual_time_is_driven_from_the_page() {
-    let program = Program::start(env!("CARGO_BIN_EXE_simulate"), &["3", "--seed", "7"]);
+    let program = Program::simulate();
     let Some(browser) = opened(&program) else { return };
     assert_eq!(browser.text("location.hash"), "", "the token has left the address");
     browser.wait("byId('standing').textContent === 'no leader \u{b7} 3 of 3 up \u{b7} quorum 2'");
@@ -80,7 +77,7 @@ fn a_run_in_virtual_time_is_driven_from_the_page() {
 
 #[test]
 fn play_lets_virtual_time_pass_and_pause_stops_it() {
-    let program = Program::start(env!("CARGO_BIN_EXE_simulate"), &["3", "--seed", "7"]);
+    let program = Program::simulate();
     let Some(browser) = opened(&program) else { return };
     browser.run(
         "byId('speed').value = '1'; byId('speed').dispatchEvent(new Event('change')); byId('play').click()",
@@ -94,7 +91,7 @@ fn play_lets_virtual_time_pass_and_pause_stops_it() {
 
 #[test]
 fn a_cluster_of_threads_is_watched_and_a_second_page_sees_the_same() {
-    let program = Program::start(env!("CARGO_BIN_EXE_cluster"), &["3", "--memory"]);
+    let program = Program::cluster();
     let Some(browser) = opened(&program) else { return };
     browser.wait("/leads term/.test(byId('standing').textContent)");
     type_line(&browser, "put y 1");
@@ -107,7 +104,8 @@ fn a_cluster_of_threads_is_watched_and_a_second_page_sees_the_same() {
     let other = Browser::start().expect("a second browser, as there is a first");
     other.open_page(&saved);
     other.run("byId('live').click()", &[]);
-    other.wait("byId('feed-list').textContent.includes('OK put y=1')");
+    // In what is told, and not in the list of it, which has the newest only.
+    other.wait("trace.told.some((event) => event.e === 'answer' && event.text.includes('OK put y=1'))");
     assert_eq!(other.complaints(), Vec::<String>::new());
     // Completion knows the cluster's nodes.
     browser.run("byId('prompt-line').focus()", &[]);
@@ -120,8 +118,46 @@ fn a_cluster_of_threads_is_watched_and_a_second_page_sees_the_same() {
 }
 
 #[test]
+fn what_is_typed_at_the_prompt_is_seen_and_a_program_that_has_ended_is_missed() {
+    let mut program = Program::simulate();
+    let Some(browser) = opened(&program) else { return };
+    program.process.say("wait leader\nput x 5\n");
+    browser.wait("byId('answers').textContent.includes('OK put x=5')");
+    program.process.say("quit\n");
+    assert_eq!(program.process.ends(), Some(0));
+    browser.wait("byId('connection').textContent.includes('does not answer')");
+    assert_eq!(browser.text("byId('connection').className"), "fault");
+}
+
+#[test]
+fn the_key_is_asked_for_again_until_the_program_answers() {
+    let Some(browser) = Browser::start() else { return };
+    browser.open_page(&page("test"));
+    // In place of the program: it answers from the third request on, or with this status and nothing else.
+    let unlock = "const [status] = arguments; let asked = 0; \
+        window.setTimeout = (then) => Promise.resolve().then(then); \
+        window.fetch = async () => { asked += 1; if (asked < 3) throw new Error('it is busy'); \
+            return new Response(JSON.stringify(status === 200 ? { key: 'k' } : { error: 'it says no' }), { status }); }; \
+        sessionStorage.clear(); history.replaceState(null, '', '#token=t'); \
+        return stream.unlock('t').then((reason) => [asked, stream.key, reason, location.hash])";
+    let answered = |status: u16| browser.run(unlock, &[json!(status)]);
+    assert_eq!(answered(200), json!([3, "k", "", ""]));
+    let [asked, key, reason, hash] = &list(&answered(401))[..] else { panic!("four of them") };
+    assert_eq!(
+        (asked, key, hash),
+        (&json!(3), &Value::Null, &json!("")),
+        "an address that is used up is no use"
+    );
+    assert!(reason.as_str().is_some_and(|reason| reason.contains("Type web at the prompt")), "{reason}");
+    let [asked, key, reason, hash] = &list(&answered(503))[..] else { panic!("four of them") };
+    assert!(asked.as_u64().is_some_and(|asked| asked < 10), "{asked} times");
+    assert_eq!((key, hash), (&Value::Null, &json!("#token=t")), "the page can be loaded again");
+    assert!(reason.as_str().is_some_and(|reason| reason.contains("it says no")), "{reason}");
+}
+
+#[test]
 fn without_its_token_the_page_says_what_to_do() {
-    let program = Program::start(env!("CARGO_BIN_EXE_simulate"), &["3"]);
+    let program = Program::simulate();
     let Some(browser) = Browser::start() else { return };
     browser.open(program.address.split('#').next().expect("an address"));
     browser.wait("byId('notice').textContent.includes('Type web at the prompt')");
@@ -130,7 +166,7 @@ fn without_its_token_the_page_says_what_to_do() {
 
 #[test]
 fn a_lesson_is_seen_while_it_is_played_and_the_run_is_left_alone() {
-    let program = Program::start(env!("CARGO_BIN_EXE_simulate"), &["3", "--seed", "7"]);
+    let program = Program::simulate();
     let Some(browser) = opened(&program) else { return };
     browser.run("document.querySelector('#controls details').open = true", &[]);
     browser.wait("[...byId('lesson').options].some((one) => one.value === 'figure-8')");
@@ -151,7 +187,7 @@ fn a_lesson_is_seen_while_it_is_played_and_the_run_is_left_alone() {
 
 #[test]
 fn the_step_buttons_step_the_run_from_where_it_stands() {
-    let program = Program::start(env!("CARGO_BIN_EXE_simulate"), &["3", "--seed", "7"]);
+    let program = Program::simulate();
     let Some(browser) = opened(&program) else { return };
     type_line(&browser, "wait leader");
     browser.wait("byId('standing').textContent.includes('leads term 1') && clock.t === trace.end");
@@ -174,7 +210,7 @@ fn the_step_buttons_step_the_run_from_where_it_stands() {
 
 #[test]
 fn a_run_is_forked_at_the_time_that_is_shown() {
-    let program = Program::start(env!("CARGO_BIN_EXE_simulate"), &["3", "--seed", "7"]);
+    let program = Program::simulate();
     let Some(browser) = opened(&program) else { return };
     type_line(&browser, "wait leader");
     type_line(&browser, "put x 5");

@@ -6,6 +6,8 @@ mod controls;
 mod driver;
 mod live;
 mod pace;
+#[path = "../web/process.rs"]
+mod process;
 mod requests;
 mod runs;
 mod sample;

@@ -20,7 +20,7 @@ use raftlab::types::Time;
 use serde_json::json;
 
 use super::{Answered, Line, Served, X, post, with_key};
-use crate::client::PATIENCE;
+use crate::process::PATIENCE;
 
 /// How often a slow client sends a byte.
 const DRIBBLE: Duration = Duration::from_millis(200);

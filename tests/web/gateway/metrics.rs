@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::{Line, Served, X, with_key};
-use crate::client::PATIENCE;
+use crate::process::PATIENCE;
 
 /// A page of metrics.
 struct Page(String);
