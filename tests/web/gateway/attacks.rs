@@ -1,4 +1,4 @@
-//! What a stranger may send: each is refused in one clear line, and nobody else notices.
+//! What a stranger may send: each is refused in one clear line, and no other client notices.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -31,6 +31,8 @@ fn malformed(host: &str) -> Vec<(Vec<u8>, u16)> {
     let range = |headers: &str, body: &str| {
         format!("POST /v3/kv/range HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n{body}").into_bytes()
     };
+    // Of the length that it says.
+    let whole = |body: &str| post(host, "/v3/kv/range", "", body).into_bytes();
     let chunked = "Transfer-Encoding: chunked\r\n";
     vec![
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(), 400),
@@ -64,13 +66,13 @@ fn malformed(host: &str) -> Vec<(Vec<u8>, u16)> {
             ),
             431,
         ),
-        (range("Content-Length: 1\r\n", "{"), 400),
-        (range("Content-Length: 2\r\n", "[]"), 400),
-        (range("Content-Length: 4\r\n", "\u{1}\u{2}\u{3}\u{4}"), 400),
-        (range("Content-Length: 9\r\n", "{\"key\":5}"), 400),
-        (range("Content-Length: 11\r\n", "{\"key\":\"e\"}"), 400),
+        (whole("{"), 400),
+        (whole("[]"), 400),
+        (whole("\u{1}\u{2}\u{3}\u{4}"), 400),
+        (whole("{\"key\":5}"), 400),
+        (whole("{\"key\":\"e\"}"), 400),
         // Bytes that are no text.
-        (range("Content-Length: 14\r\n", "{\"key\":\"/w==\"}"), 400),
+        (whole("{\"key\":\"/w==\"}"), 400),
     ]
 }
 
@@ -112,7 +114,7 @@ fn each_malformed_head_and_body_is_refused_in_one_line() {
 }
 
 /// A cluster under a load of the library's, with a gateway that strangers reach.
-struct Attacked {
+struct Target {
     gateway: Gateway,
     host: String,
     load: Load,
@@ -120,9 +122,9 @@ struct Attacked {
 }
 
 /// A client of the load, whose answers are counted as they come.
-struct Counted(Pipeline, Arc<AtomicU64>);
+struct CountingClient(Pipeline, Arc<AtomicU64>);
 
-impl Caller for Counted {
+impl Caller for CountingClient {
     fn now(&self) -> Time {
         Caller::now(&self.0)
     }
@@ -138,8 +140,8 @@ impl Caller for Counted {
     }
 }
 
-impl Attacked {
-    fn start(cluster: &Cluster) -> Attacked {
+impl Target {
+    fn start(cluster: &Cluster) -> Target {
         let door = Door::open("127.0.0.1:0").expect("a port");
         let host = door.address().to_string();
         let client = Mutex::new(cluster.client().with_timeout(PATIENCE));
@@ -157,10 +159,10 @@ impl Attacked {
             WorkloadSettings { keys: 20, reads_per_million: 300_000, ..WorkloadSettings::default() };
         let (amount, rate) = (Amount::Unending, Some(500));
         let plan = Plan { clients: 4, amount, rate, workload, timeout: PATIENCE, ..Plan::default() };
-        let callers =
-            (0..plan.clients).map(|_| Counted(cluster.client().into_pipeline(), Arc::clone(&answered)));
+        let callers = (0..plan.clients)
+            .map(|_| CountingClient(cluster.client().into_pipeline(), Arc::clone(&answered)));
         let load = Load::start(&plan, callers.collect(), None, |_| {}).expect("threads are there");
-        Attacked { gateway: gateway.expect("a thread"), host, load, answered }
+        Target { gateway: gateway.expect("a thread"), host, load, answered }
     }
 
     /// Waits until the load has been answered since this was called.
@@ -193,15 +195,15 @@ fn dribbling(host: &str, begin: &str) -> (Line, Sender<()>, JoinHandle<()>) {
 fn under_attack_a_load_is_answered_and_its_history_is_linearizable() {
     let cluster = Cluster::builder().nodes(3).memory().seed(5).start().expect("a cluster starts");
     cluster.wait_until_leader(PATIENCE).expect("a leader");
-    let attacked = Attacked::start(&cluster);
-    let host = attacked.host.as_str();
+    let target = Target::start(&cluster);
+    let host = target.host.as_str();
     let slow = [
         dribbling(host, &format!("GET /version HTTP/1.1\r\nHost: {host}\r\nX-Slow: ")),
         dribbling(host, &post(host, "/v3/kv/put", "", "{").replace("Length: 1", "Length: 9999")),
     ];
     for (bytes, status) in malformed(host) {
         assert_refused(host, &bytes, status);
-        attacked.assert_answers(&String::from_utf8_lossy(&bytes[..bytes.len().min(60)]));
+        target.assert_answers(&String::from_utf8_lossy(&bytes[..bytes.len().min(60)]));
     }
     // What follows something malformed on its connection is not done; what came before is.
     let put = |key: &str| post(host, "/v3/kv/put", "", &with_key(key, ",\"value\":\"MQ==\""));
@@ -220,7 +222,7 @@ fn under_attack_a_load_is_answered_and_its_history_is_linearizable() {
         assert_refused(host, put.as_bytes(), status);
     }
     let idle: Vec<Line> = (0..300).map(|_| Line::to(host)).collect();
-    attacked.assert_answers("more connections than there may be");
+    target.assert_answers("more connections than there may be");
     drop(idle);
     for (mut line, stop, thread) in slow {
         let refused = line.read();
@@ -228,14 +230,14 @@ fn under_attack_a_load_is_answered_and_its_history_is_linearizable() {
         assert_one_line(&refused, "slow");
         drop(stop);
         thread.join().expect("it ends");
-        attacked.assert_answers("slow clients");
+        target.assert_answers("slow clients");
     }
     let mut line = Line::to(host);
     assert_eq!(line.post("/v3/kv/range", &with_key(X, "")).body["count"], "1");
     assert!(line.post("/v3/kv/range", &with_key("eQ==", "")).body.get("count").is_none());
-    attacked.gateway.close();
-    attacked.load.stop();
-    let (summary, sample) = attacked.load.join();
+    target.gateway.close();
+    target.load.stop();
+    let (summary, sample) = target.load.join();
     assert_eq!((summary.failed, summary.unknown), (0, 0), "{:?}", summary.rejected);
     let verdict = judge(Start::Absent, &sample, summary.sent, || true);
     assert_eq!(verdict.pass, Some(true), "{}", verdict.text);
