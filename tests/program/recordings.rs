@@ -16,7 +16,7 @@ fn a_recorded_run_is_made_again_looked_at_and_forked() {
 
     let lines = "status\nread x\nexpect err\nrewind 100ms\nstatus\nstep back\nrewind to end\ncheck\nrecord more\nexpect err\n\
                  fork\nread x\nupdate x 7\ncrash leader\nwait leader\nread x\nrestart all\nwait converged\ncheck\n\
-                 rewind 200ms\nrewind to 1ms\nexpect err\nrewind to end\n";
+                 rewind 50ms\nrewind to 1ms\nexpect err\nrewind to end\n";
     let ran = folder.run(REPLAY, &["run"], lines).exits(0);
     assert!(
         ran.out.contains(" steps of 3 nodes until ") && ran.out.contains("each came out as it was recorded")
