@@ -26,9 +26,7 @@ pub(super) fn read(path: &Path) -> Result<ClusterFile, String> {
         }
         _ => format!("{shown}: {}", plain(&error)),
     })?;
-    if private::is_open_to_others(path).map_err(|error| format!("{shown}: {}", plain(&error)))? {
-        return Err(format!("{shown} holds a token and can be read by others: chmod 600 {shown}"));
-    }
+    private::check(path)?;
     ClusterFile::read(&text).map_err(|error| format!("{shown}: {error}"))
 }
 

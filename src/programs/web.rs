@@ -130,9 +130,7 @@ fn secret_in(path: &Path) -> Result<String, String> {
     let remedy = format!("make one: (umask 077; openssl rand -hex 16 > {shown})");
     let text =
         fs::read_to_string(path).map_err(|error| format!("--web-secret {shown}: {error}; {remedy}"))?;
-    if private::is_open_to_others(path).map_err(|error| format!("--web-secret {shown}: {error}"))? {
-        return Err(format!("--web-secret {shown}: others may read it; chmod 600 {shown}"));
-    }
+    private::check(path).map_err(|error| format!("--web-secret {error}"))?;
     let secret = text.trim();
     if !SECRET_LETTERS.contains(&secret.len()) || !secret.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(format!("--web-secret {shown}: a secret has 16 to 256 letters and digits; {remedy}"));

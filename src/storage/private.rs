@@ -14,15 +14,26 @@ pub fn options() -> OpenOptions {
     options.clone()
 }
 
-/// Whether others than its owner may read a file, or write it.
+/// Checks that a file with a secret is for its owner alone. Elsewhere than on Unix any file passes: its rights do not say so.
+///
+/// # Errors
+/// One line: others may read it, or write it, and what to do; or the file cannot be looked at.
 #[cfg(any(feature = "cli", feature = "tls"))]
-pub fn is_open_to_others(path: &Path) -> io::Result<bool> {
-    let about = path.metadata()?;
+pub fn check(path: &Path) -> Result<(), String> {
+    let shown = path.display();
+    let about = path.metadata().map_err(|error| format!("{shown}: {}", crate::text::plain(&error)))?;
     #[cfg(unix)]
-    let is_open = std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o077 != 0;
+    let is_open = std::os::unix::fs::MetadataExt::mode(&about) & 0o077 != 0;
     #[cfg(not(unix))]
-    let is_open = !about.is_file();
-    Ok(is_open)
+    let is_open = {
+        drop(about);
+        false
+    };
+    if is_open {
+        Err(format!("{shown} holds a secret and is open to others: chmod 600 {shown}"))
+    } else {
+        Ok(())
+    }
 }
 
 /// A new file, or an old one emptied.

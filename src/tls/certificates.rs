@@ -96,7 +96,7 @@ impl Loaded {
         let (own, key) = (path("crt"), path("key"));
         let authority = certificates(&folder.join(CA_CERTIFICATE))?;
         let chain = certificates(&own)?;
-        only_its_owners(&key)?;
+        private::check(&key)?;
         let key_problem = |error: &dyn std::fmt::Display| format!("{}: {error}", key.display());
         let secret = PrivateKeyDer::from_pem_file(&key).map_err(|error| key_problem(&error))?;
         let expires = validity(&chain, &authority, &role.dns_name(cluster), now)
@@ -219,13 +219,4 @@ fn chosen(folder: &Path, holder: &Holder) -> Result<Role, String> {
             Err(format!("{shown} holds certificates of {}: choose one with --as", several.join(", ")))
         }
     }
-}
-
-/// A key that others can read is none.
-fn only_its_owners(key: &Path) -> Result<(), String> {
-    let shown = key.display();
-    if private::is_open_to_others(key).map_err(|error| format!("{shown}: {error}"))? {
-        return Err(format!("{shown} is a key and can be read by others: chmod 600 {shown}"));
-    }
-    Ok(())
 }

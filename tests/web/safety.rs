@@ -169,7 +169,10 @@ fn a_window_for_others_needs_a_secret_that_is_one() {
         std::fs::set_permissions(&secret, PermissionsExt::from_mode(mode)).expect("it is this test's");
     };
     write("0123456789abcdef\n", 0o644);
-    assert_eq!(refused(&with_secret), "error: --web-secret secret: others may read it; chmod 600 secret");
+    assert_eq!(
+        refused(&with_secret),
+        "error: --web-secret secret holds a secret and is open to others: chmod 600 secret"
+    );
     write("short\n", 0o600);
     assert!(refused(&with_secret).contains("a secret has 16 to 256 letters and digits"));
     write("0123456789abcdef\n", 0o600);
