@@ -2,6 +2,7 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use std::time::Duration;
 
 use crate::config::RaftSettings;
@@ -9,7 +10,7 @@ use crate::faults::NetChange;
 use crate::payload::Payload;
 use crate::protocol::{Address, Call, Packet};
 use crate::raft::effects::{ChangeRequest, SnapshotReport, WriteId};
-use crate::raft::entry::Entry;
+use crate::raft::log::Log;
 use crate::raft::membership::Configured;
 use crate::raft::message::Body;
 use crate::server::applier::Done;
@@ -76,7 +77,8 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Step {
     pub before: Before,
-    pub arrivals: Vec<Arrived>,
+    /// Most steps take in one.
+    pub arrivals: SmallVec<[Arrived; 1]>,
     pub after: After,
 }
 
@@ -187,22 +189,6 @@ impl Arrived {
             Arrival::ClockJumped(by) => Arrived::ClockJumped(*by),
         }
     }
-}
-
-impl Arrived {
-    /// About the bytes of memory that it keeps alive.
-    fn weight(&self) -> usize {
-        let carried = match self {
-            Arrived::Envelope { packet: Packet::Raft(message), .. } => match &message.body {
-                Body::AppendEntries { entries, .. } => entries.len() * size_of::<Entry>(),
-                Body::InstallSnapshot { data, .. } => data.len(),
-                _ => 0,
-            },
-            Arrived::Snapshot(SnapshotReport::Read { data, .. }) => data.len(),
-            _ => 0,
-        };
-        size_of::<Arrived>() + carried + self.commands().map(Payload::weight).sum::<usize>()
-    }
 
     fn commands(&self) -> Box<dyn Iterator<Item = &Payload> + '_> {
         match self {
@@ -273,6 +259,11 @@ impl Frame {
     }
 }
 
+/// About the bytes of memory that a log keeps alive.
+pub fn bytes_of_log(log: &Log) -> usize {
+    log.weight(log.base().index.next(), log.last().index)
+}
+
 /// A server's bytes, to be compared.
 pub fn bytes_of(server: &frame::Frame) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -305,7 +296,7 @@ pub fn next_event(bytes: &mut &[u8]) -> Result<Option<Event>, String> {
     *bytes = rest;
     Ok(Some(match *kind {
         STEP => {
-            let (before, mut arrivals, weights, after): (_, Vec<Arrived>, Vec<usize>, _) = take(bytes)?;
+            let (before, mut arrivals, weights, after): (_, SmallVec<_>, Vec<usize>, _) = take(bytes)?;
             let commands = arrivals.iter_mut().flat_map(Arrived::commands_mut);
             for (command, weight) in commands.zip(weights) {
                 *command = command.weighing(weight);
@@ -321,13 +312,6 @@ pub fn next_event(bytes: &mut &[u8]) -> Result<Option<Event>, String> {
 }
 
 impl Event {
-    /// About the bytes of memory that it keeps alive.
-    pub fn weight(&self) -> usize {
-        let Event::Step(step) = self else { return size_of::<Event>() };
-        let arrivals: usize = step.arrivals.iter().map(Arrived::weight).sum();
-        size_of::<Event>() + size_of::<Step>() + arrivals
-    }
-
     /// Its number among the events of all nodes, and the time of the run.
     pub fn place(&self) -> (u64, Time) {
         match self {

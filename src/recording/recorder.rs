@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 
-use super::form::{After, Arrived, Before, Event, Frame, Head, MachineMove, Made, Rules, Step};
+use super::form::{After, Arrived, Before, Event, Frame, Head, MachineMove, Made, Rules, Step, bytes_of_log};
 use super::ring::Ring;
 use super::writer::{self, Writer};
 use crate::clock::Clock;
@@ -20,7 +21,7 @@ use crate::server::{Arrival, EndReason, Outbox, Server};
 use crate::types::{NodeId, Time};
 
 /// A frame in the ring is made of a log and of a state that are no longer than this: a longer one takes too much time beside
-/// heartbeats, and memory.
+/// heartbeats.
 const FRAME_LENGTH_MAX: usize = 20_000;
 
 /// Bytes of the rings of all nodes together.
@@ -89,23 +90,29 @@ impl FlightRecorder {
             Arc::new(Mutex::new(ring))
         });
         let ring = Arc::clone(ring);
-        let each = self.0.ring_bytes.min(RINGS_BYTES / rings.len());
-        rings.values().for_each(|ring| ring.lock().set_bytes_max(each));
+        self.share_bytes(&rings);
         StepRecorder {
             shared: self.clone(),
             ring,
             shaper: Shaper::default(),
             machine: MachineMove::Stayed,
-            before: None,
+            begun: None,
             started: Some((fresh, repaired)),
         }
     }
 
     /// There is no such node any more.
     pub fn forget(&self, node: NodeId) {
-        if let Some(ring) = self.0.rings.lock().remove(&node) {
+        let mut rings = self.0.rings.lock();
+        if let Some(ring) = rings.remove(&node) {
             ring.lock().detach();
+            self.share_bytes(&rings);
         }
+    }
+
+    fn share_bytes(&self, rings: &BTreeMap<NodeId, Arc<Mutex<Ring>>>) {
+        let each = self.0.ring_bytes.min(RINGS_BYTES / rings.len().max(1));
+        rings.values().for_each(|ring| ring.lock().set_bytes_max(each));
     }
 
     /// The network has these rules from now on.
@@ -235,10 +242,19 @@ pub struct StepRecorder {
     ring: Arc<Mutex<Ring>>,
     shaper: Shaper,
     machine: MachineMove,
-    /// What goes into the step in progress, if it is recorded.
-    before: Option<(Before, Vec<Arrived>)>,
+    /// The step in progress, if it is recorded.
+    begun: Option<StepBegin>,
     /// How this life began, until a frame says it: what the ring holds does not lead here.
     started: Option<(bool, Vec<String>)>,
+}
+
+/// What goes into a step.
+#[derive(Debug)]
+struct StepBegin {
+    before: Before,
+    arrivals: SmallVec<[Arrived; 1]>,
+    /// Bytes of what the arrivals carry.
+    carried: usize,
 }
 
 impl StepRecorder {
@@ -249,65 +265,78 @@ impl StepRecorder {
 
     /// A step begins at this time of the run, with this shown by the node's clock.
     pub fn begin(&mut self, at: Time, now: Time, server: &Server, arrivals: &[Arrival]) {
-        self.before = None;
-        let ring = Arc::clone(&self.ring);
-        {
-            let mut ring = ring.lock();
-            if !ring.is_on() {
-                // A frame that comes later is not the first of this life.
-                self.started = None;
-                ring.missed += 1;
-                return;
-            }
-            // A recording takes a frame of any length, where there is no way around it.
-            let is_long = ring.begins() || self.started.is_some() && ring.is_recorded();
-            if (self.started.is_some() || ring.wants_frame(at)) && may_have_frame(server, is_long) {
-                self.put_frame(&mut ring, at, server, arrivals);
-            }
-            if self.started.is_some() || !ring.has_frame() {
-                ring.missed += 1;
-                self.machine = MachineMove::Stayed;
-                return;
-            }
+        self.begun = None;
+        let mut ring = self.ring.lock();
+        if !ring.is_on() {
+            // A frame that comes later is not the first of this life.
+            self.started = None;
+            return ring.miss();
         }
+        // A recording takes a frame of any length, where there is no way around it.
+        let of_any_length = ring.begins() || self.started.is_some() && ring.is_recorded();
+        if (self.started.is_some() || ring.wants_frame(at))
+            && (of_any_length || is_short(server, ring.frame_bytes_max()))
+        {
+            drop(ring);
+            self.put_frame(at, server, arrivals);
+            ring = self.ring.lock();
+        }
+        if self.started.is_some() || !ring.has_frame() {
+            self.machine = MachineMove::Stayed;
+            return ring.miss();
+        }
+        drop(ring);
         let machine = std::mem::take(&mut self.machine);
-        self.before = Some((Before { at, now, machine }, arrivals.iter().map(Arrived::of).collect()));
+        self.begun = Some(StepBegin {
+            before: Before { at, now, machine },
+            arrivals: arrivals.iter().map(Arrived::of).collect(),
+            carried: arrivals.iter().map(Arrival::weight).sum(),
+        });
     }
 
-    fn put_frame(&mut self, ring: &mut Ring, at: Time, server: &Server, arrivals: &[Arrival]) {
+    fn put_frame(&mut self, at: Time, server: &Server, arrivals: &[Arrival]) {
         let Some((server, image)) = server.frame(arrivals) else { return };
-        let (order, missed) = (self.shared.0.order.load(Ordering::Acquire), ring.missed);
-        let frame = Frame { at, order, missed, started: self.started.take(), server };
-        ring.push_frame(frame, Arc::from(image));
+        let order = self.shared.0.order.load(Ordering::Acquire);
+        let frame = Frame { at, order, missed: 0, started: self.started.take(), server };
+        self.ring.lock().push_frame(frame, Arc::from(image));
         self.shaper = Shaper::default();
         self.machine = MachineMove::Stayed;
     }
 
     /// The step that began was made, with this number.
     pub fn end(&mut self, order: u64, server: &Server, outbox: &Outbox) {
-        let Some((before, arrivals)) = self.before.take() else { return };
+        let Some(begun) = self.begun.take() else { return };
         let shape = self.shaper.shape(server, outbox);
         let after = After { order, result: Made::Step { left_off: server.left_off(), shape } };
-        self.ring.lock().push(before.at, Event::Step(Box::new(Step { before, arrivals, after })));
+        begun.end(after, &mut self.ring.lock());
     }
 
     /// The life has ended. A step that began was not made if it panicked.
     pub fn ended(&mut self, at: Time, why: &EndReason) {
         let mut ring = self.ring.lock();
-        if let (Some((before, arrivals)), EndReason::Panicked(reason)) = (self.before.take(), why) {
-            let after = After { order: self.shared.next_order(), result: Made::Panic(reason.clone()) };
-            ring.push(before.at, Event::Step(Box::new(Step { before, arrivals, after })));
+        if let (Some(begun), EndReason::Panicked(reason)) = (self.begun.take(), why) {
+            begun.end(
+                After { order: self.shared.next_order(), result: Made::Panic(reason.clone()) },
+                &mut ring,
+            );
         }
         let order = self.shared.next_order();
-        ring.push(at, Event::Ended { order, at, why: why.clone() });
+        ring.push(at, Event::Ended { order, at, why: why.clone() }, 0);
     }
 }
 
-/// Whether a frame of this server can be made, and does not take too long. A recording takes a frame of any length.
-fn may_have_frame(server: &Server, any_length: bool) -> bool {
+impl StepBegin {
+    fn end(self, after: After, ring: &mut Ring) {
+        let StepBegin { before, arrivals, carried } = self;
+        ring.push(before.at, Event::Step(Box::new(Step { before, arrivals, after })), carried);
+    }
+}
+
+/// Whether a frame of this server takes little time, and no more bytes than these.
+fn is_short(server: &Server, bytes_max: usize) -> bool {
     let log = server.raft().log();
     let length = log.last().index.0 - log.base().index.0;
-    any_length || length <= FRAME_LENGTH_MAX as u64 && server.size() <= FRAME_LENGTH_MAX
+    length <= FRAME_LENGTH_MAX as u64 && server.size() <= FRAME_LENGTH_MAX && bytes_of_log(log) <= bytes_max
 }
 
 #[cfg(test)]

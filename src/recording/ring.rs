@@ -10,8 +10,7 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, TrySendError};
 use derive_more::Debug;
 
-use super::form::{Event, Frame};
-use crate::raft::entry::Entry;
+use super::form::{Event, Frame, Step, bytes_of_log};
 use crate::state_machine::image::Image;
 use crate::types::{NodeId, Time};
 
@@ -63,7 +62,7 @@ pub struct Ring {
     /// A frame is wanted that the writer gets.
     begins: bool,
     /// Steps that were not kept since the last frame.
-    pub missed: u64,
+    missed: u64,
     next_frame: Time,
 }
 
@@ -88,7 +87,12 @@ impl Ring {
     pub fn wants_frame(&self, now: Time) -> bool {
         let newest = self.segments.back();
         let is_due = || newest.is_none_or(|newest| newest.bytes > self.bytes_max / 2);
-        self.begins || self.bytes_max > 0 && now >= self.next_frame && is_due()
+        now >= self.next_frame && (self.begins || self.bytes_max > 0 && is_due())
+    }
+
+    /// Bytes that a frame may have; a part of all, since two of them are kept.
+    pub fn frame_bytes_max(&self) -> usize {
+        self.bytes_max / 4
     }
 
     /// Whether that is for a recording, which takes a frame of any size.
@@ -116,6 +120,7 @@ impl Ring {
         self.close();
         self.writer = Some(writer);
         self.begins = true;
+        self.next_frame = Time::ZERO;
     }
 
     /// Ends the recording. What was kept is with the writer then.
@@ -125,28 +130,37 @@ impl Ring {
         self.begins = false;
     }
 
-    pub fn push_frame(&mut self, frame: Frame, image: Arc<dyn Image>) {
+    /// Keeps a frame, and says in it how many steps before it are missing.
+    pub fn push_frame(&mut self, mut frame: Frame, image: Arc<dyn Image>) {
         self.close();
+        frame.missed = self.missed;
         self.next_frame = frame.at + FRAME_INTERVAL;
-        // Its commands are those of the log.
-        let bytes = frame.server.raft().contents().count() * size_of::<Entry>();
+        let bytes = bytes_of_log(frame.server.raft().log());
         let frame = Piece::Frame { frame: Arc::new(frame), image };
         self.begins = false;
         self.hand_on(&frame);
+        if !self.begins {
+            self.missed = 0;
+        }
         self.segments.push_back(Segment { frame, steps: Vec::new(), bytes });
         // The newest whole segment stays, so that the ring always reaches back some way.
         while self.segments.len() > 2 {
             self.forget_oldest();
         }
-        self.missed = 0;
     }
 
-    /// Keeps a step, or another event, of this time.
-    pub fn push(&mut self, at: Time, event: Event) {
+    /// A step is not kept.
+    pub fn miss(&mut self) {
+        self.missed += 1;
+        self.free_some();
+    }
+
+    /// Keeps a step, or another event, of this time. What it carries weighs this many bytes.
+    pub fn push(&mut self, at: Time, event: Event, carried: usize) {
         if self.open.is_empty() {
             self.opened = at;
         }
-        self.open_bytes += event.weight();
+        self.open_bytes += size_of::<Event>() + size_of::<Step>() + carried;
         self.open.push(event);
         if self.open_bytes >= CHUNK_BYTES || at.since(self.opened) >= CHUNK_TIME {
             self.close();
@@ -167,7 +181,7 @@ impl Ring {
             // The recording lacks them.
             self.missed += chunk.len() as u64;
         }
-        self.old.truncate(self.old.len().saturating_sub(FREED_AT_ONCE));
+        self.free_some();
         let Some(newest) = self.segments.back_mut() else { return };
         newest.bytes += bytes;
         newest.steps.push(chunk);
@@ -178,6 +192,10 @@ impl Ring {
             // No frame could be made for too long: what is kept would grow without end.
             self.forget_oldest();
         }
+    }
+
+    fn free_some(&mut self) {
+        self.old.truncate(self.old.len().saturating_sub(FREED_AT_ONCE));
     }
 
     fn forget_oldest(&mut self) {
@@ -220,13 +238,16 @@ impl Ring {
 
 #[cfg(test)]
 mod tests {
+    use smallvec::smallvec;
+
     use super::*;
-    use crate::recording::form::{After, Arrived, Before, MachineMove, Made, Step};
+    use crate::recording::form::{After, Arrived, Before, MachineMove, Made};
     use crate::server::LeftOff;
     use crate::server::shape::Shape;
     use crate::sim::{Simulation, SimulationSettings};
 
     const BYTES_MAX: usize = 1 << 20;
+    const STEP_BYTES: usize = 150 << 10;
 
     fn at(millis: u64) -> Time {
         Time::ZERO + Duration::from_millis(millis)
@@ -235,21 +256,19 @@ mod tests {
     fn push_frame(ring: &mut Ring, millis: u64) {
         let mut simulation = Simulation::new(SimulationSettings::new(1, 1), None);
         let (server, image) = simulation.server_mut(NodeId::new(1)).frame(&[]).expect("its machine is there");
-        let frame = Frame { at: at(millis), order: 0, missed: ring.missed, started: None, server };
+        let frame = Frame { at: at(millis), order: 0, missed: 0, started: None, server };
         ring.push_frame(frame, Arc::from(image));
     }
 
-    /// A step that keeps some 150 KiB alive.
     fn push_step(ring: &mut Ring, millis: u64) {
         let (at, machine) = (at(millis), MachineMove::Stayed);
         let made = Made::Step { left_off: LeftOff::default(), shape: Shape::default() };
-        let arrivals = (0..1_000).map(|_| Arrived::Campaign).collect();
         let step = Step {
             before: Before { at, now: at, machine },
-            arrivals,
+            arrivals: smallvec![Arrived::Campaign],
             after: After { order: 0, result: made },
         };
-        ring.push(at, Event::Step(Box::new(step)));
+        ring.push(at, Event::Step(Box::new(step)), STEP_BYTES);
     }
 
     /// The times at which segments begin that are kept.
@@ -299,13 +318,44 @@ mod tests {
         for step in 0..4 {
             push_step(&mut ring, step);
         }
-        assert!(ring.wants_frame(at(4)), "it needs another frame");
-        let written: Vec<Piece> = receiver.try_iter().map(|(_, piece)| piece).collect();
-        assert!(matches!(written.as_slice(), [Piece::Frame { .. }, Piece::Steps(_)]), "{written:?}");
-        push_frame(&mut ring, 4);
-        let written: Vec<Piece> = receiver.try_iter().map(|(_, piece)| piece).collect();
+        assert!(!ring.wants_frame(at(4)) && ring.wants_frame(at(250)), "it needs another frame");
+        let written = || -> Vec<Piece> { receiver.try_iter().map(|(_, piece)| piece).collect() };
+        let first = written();
+        assert!(matches!(first.as_slice(), [Piece::Frame { .. }, Piece::Steps(_)]), "{first:?}");
+        push_frame(&mut ring, 250);
+        let written = written();
         let [Piece::Frame { frame, .. }] = written.as_slice() else { panic!("{written:?}") };
         assert_eq!(frame.missed, 3);
+    }
+
+    #[test]
+    fn what_a_frame_lacks_is_told_by_the_next_if_the_writer_did_not_get_it() {
+        let mut ring = Ring::new(NodeId::new(1), BYTES_MAX);
+        let (sender, receiver) = crossbeam_channel::bounded(1);
+        ring.attach(sender);
+        push_frame(&mut ring, 0);
+        push_step(&mut ring, 0);
+        push_frame(&mut ring, 250);
+        assert!(!ring.wants_frame(at(251)), "frames are apart, though the writer lacks one");
+        assert!(ring.wants_frame(at(500)));
+        assert_eq!(receiver.try_iter().count(), 1);
+        push_frame(&mut ring, 500);
+        let written = receiver.try_recv().expect("there is room").1;
+        assert!(matches!(written, Piece::Frame { frame, .. } if frame.missed == 1));
+    }
+
+    #[test]
+    fn what_is_not_kept_frees_old_steps_too() {
+        let mut ring = Ring::new(NodeId::new(1), BYTES_MAX);
+        push_frame(&mut ring, 0);
+        for step in 0..30 {
+            push_step(&mut ring, step);
+        }
+        while !ring.old.is_empty() {
+            let before = ring.old.len();
+            ring.miss();
+            assert!(ring.old.len() < before);
+        }
     }
 
     #[test]

@@ -66,6 +66,15 @@ impl Arrival {
             _ => None,
         }
     }
+
+    /// Bytes that it carries, and may keep alive.
+    pub fn weight(&self) -> usize {
+        match self {
+            Arrival::Envelope(envelope) => envelope.weight(),
+            Arrival::Snapshot(SnapshotReport::Read { data, .. }) => data.len(),
+            _ => 0,
+        }
+    }
 }
 
 /// What the driver has to do after a step, in this order.
