@@ -4,6 +4,7 @@
 //! than its work, and the same seed gives the same run, byte for byte. Nothing here may read a clock, or draw random numbers
 //! from anything but the seed.
 
+mod copying;
 pub mod mutation;
 mod following;
 mod forking;
@@ -105,7 +106,7 @@ pub struct Simulation {
 }
 
 /// Something that will happen at a known time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Happening {
     Arrives {
         envelope: Envelope,

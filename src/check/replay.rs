@@ -5,6 +5,7 @@
 //! other, so a run with many snapshots replays its log about once a node.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::raft::entry::{Content, Entry};
 use crate::state_machine::Machine;
@@ -14,10 +15,11 @@ use crate::types::{EntryId, LogIndex, Token};
 /// Replicas that are kept to continue from.
 const KEPT_MAX: usize = 8;
 
-/// The committed entries of a run, and what they make of a state machine.
+/// The committed entries of a run, and what they make of a state machine. A copy keeps no replica: it replays from the
+/// beginning.
 pub struct Replay {
     /// Makes a replica that has applied nothing.
-    blank: Box<dyn Fn() -> Box<dyn Machine>>,
+    blank: Arc<dyn Fn() -> Box<dyn Machine>>,
     /// By index from 1.
     entries: Vec<Entry>,
     /// By the last index that each applied.
@@ -28,7 +30,7 @@ pub struct Replay {
 impl Replay {
     /// Of a cluster whose replicas begin as `blank` makes them.
     pub fn new(blank: impl Fn() -> Box<dyn Machine> + 'static) -> Replay {
-        Replay { blank: Box::new(blank), entries: Vec::new(), kept: BTreeMap::new(), compared: 0 }
+        Replay { blank: Arc::new(blank), entries: Vec::new(), kept: BTreeMap::new(), compared: 0 }
     }
 
     /// An entry was applied somewhere. Only the next one is news.
@@ -69,7 +71,7 @@ impl Replay {
             return Err(format!("it claims to cover {last}, but what is committed there is {known:?}"));
         }
         let near = self.kept.range(..=last.index).next_back().map(|(index, _)| *index);
-        let mut replica = near.and_then(|index| self.kept.remove(&index)).unwrap_or_else(&self.blank);
+        let mut replica = near.and_then(|index| self.kept.remove(&index)).unwrap_or_else(&*self.blank);
         for entry in &self.entries[as_length(replica.applied().index)..as_length(last.index)] {
             replica.apply(entry);
         }
@@ -79,6 +81,17 @@ impl Replay {
             self.kept.pop_first();
         }
         if expected == found { Ok(()) } else { Err(format!("a replay gives {expected}, it holds {found}")) }
+    }
+}
+
+impl Clone for Replay {
+    fn clone(&self) -> Replay {
+        Replay {
+            blank: Arc::clone(&self.blank),
+            entries: self.entries.clone(),
+            kept: BTreeMap::new(),
+            compared: self.compared,
+        }
     }
 }
 

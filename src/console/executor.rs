@@ -73,6 +73,7 @@ use self::course::Course;
 use self::later::Later;
 use self::load::Loads;
 use self::rewind::again::Aside;
+use self::rewind::parks::Parks;
 use self::scenario::Underway;
 use self::tape::{Source, is_done_once};
 use self::trace::{Traced, Tracing};
@@ -131,6 +132,7 @@ pub struct Console<L: ?Sized = dyn Lab> {
     course: Course,
     /// The end of the run, while it stands in its past.
     later: Option<Box<Aside>>,
+    parks: Parks,
     tracing: Option<Tracing>,
     /// What the trace last told of all that no node tells.
     traced: Traced,
@@ -174,6 +176,7 @@ impl<L: Lab + 'static> Console<L> {
             narrator,
             course,
             later: None,
+            parks: Parks::default(),
             tracing: None,
             traced: Traced::default(),
             depth: 0,

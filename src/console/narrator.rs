@@ -45,7 +45,7 @@ struct Shared {
 }
 
 /// What a narrator remembers of a run.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct RunSoFar {
     recorded: Recorded,
     memory: Memory,
@@ -136,12 +136,21 @@ impl Narrator {
         }
     }
 
-    /// The run is made again from its beginning: what happens is remembered and not told. Returns what was
+    /// What is remembered of the run so far.
+    pub fn so_far(&self) -> RunSoFar {
+        RunSoFar {
+            recorded: self.0.recording.recorded(),
+            memory: self.0.memory.clone(),
+            acknowledged: self.0.acknowledged.lock().clone(),
+        }
+    }
+
+    /// The run is made again from where it was remembered so: what happens is remembered and not told. Returns what was
     /// remembered of the run so far.
-    pub fn begin_again(&self) -> RunSoFar {
+    pub fn begin_again(&self, from: RunSoFar) -> RunSoFar {
         self.0.again.store(true, Ordering::Relaxed);
         self.0.tracer.set_again(true);
-        self.exchange(RunSoFar::default())
+        self.exchange(from)
     }
 
     /// What happens from now on is told again.

@@ -14,7 +14,7 @@ use crate::types::NodeId;
 type Setting = (Option<EndId>, NodeOrder);
 
 /// The settings of each dial, in order, and what ends each.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Dials(BTreeMap<(NodeId, Dial), Vec<Setting>>);
 
 /// What of a node can be set, and be set back.

@@ -23,9 +23,12 @@ pub trait VirtualTime {
     /// and the moment never does.
     fn step(&mut self, until: Time) -> bool;
 
-    /// Begins the run again: the same seed, the settings that it began with, and no fault. It stops at this place, as if a
-    /// person had interrupted it there, and takes no pauses until then. Returns the run so far.
-    fn begin_again(&mut self, stop: Stop, look: Look) -> Parked;
+    /// A copy of the run as it stands; none while it does what cannot be copied.
+    fn park(&self) -> Option<Parked>;
+
+    /// Begins the run again: from a copy of it, or with the same seed, the settings that it began with, and no fault. It
+    /// stops at this place, as if a person had interrupted it there, and takes no pauses until then. Returns the run so far.
+    fn begin_again(&mut self, from: Option<&Parked>, stop: Stop, look: Look) -> Parked;
 
     /// Lets a run that follows a recording continue by itself.
     ///

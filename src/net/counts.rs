@@ -55,6 +55,27 @@ struct Row {
     in_flight: AtomicU64,
 }
 
+impl Clone for Counts {
+    fn clone(&self) -> Counts {
+        let past = AtomicU64::new(self.past.load(Ordering::Relaxed));
+        Counts { rows: self.rows.clone(), past }
+    }
+}
+
+impl Clone for Row {
+    fn clone(&self) -> Row {
+        let same = |number: &AtomicU64| AtomicU64::new(number.load(Ordering::Relaxed));
+        Row {
+            sent: same(&self.sent),
+            delivered: same(&self.delivered),
+            dropped: same(&self.dropped),
+            delayed: same(&self.delayed),
+            duplicated: same(&self.duplicated),
+            in_flight: same(&self.in_flight),
+        }
+    }
+}
+
 impl Default for Counts {
     fn default() -> Counts {
         Counts { rows: (0..PLACES).map(|_| OnceLock::new()).collect(), past: AtomicU64::new(0) }

@@ -112,7 +112,9 @@ impl FlightRecorder {
 
     fn share_bytes(&self, rings: &BTreeMap<NodeId, Arc<Mutex<Ring>>>) {
         let each = self.0.ring_bytes.min(RINGS_BYTES / rings.len().max(1));
-        rings.values().for_each(|ring| ring.lock().set_bytes_max(each));
+        for ring in rings.values() {
+            ring.lock().set_bytes_max(each);
+        }
     }
 
     /// The network has these rules from now on.

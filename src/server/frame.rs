@@ -43,10 +43,14 @@ impl Server {
     /// told apart from work under way: the state machine is away, or has just come back with tasks or before its results, or a
     /// snapshot is being received, whose parts came before.
     pub fn frame(&self, arrivals: &[Arrival]) -> Option<(Frame, Box<dyn Image>)> {
-        let applier = self.applier.as_ref().filter(|_| self.postponed.is_empty())?;
+        let applier = self.applier.as_ref().filter(|_| self.has_frame())?;
         let is_behind = arrivals.iter().any(|arrival| matches!(arrival, Arrival::Done(_)));
-        let is_whole = !is_behind && !self.raft.receives_snapshot();
-        is_whole.then(|| (self.frame_without_machine(), applier.machine().image()))
+        (!is_behind).then(|| (self.frame_without_machine(), applier.machine().image()))
+    }
+
+    /// Whether a frame can be made of it before it takes in anything.
+    pub fn has_frame(&self) -> bool {
+        self.applier.is_some() && self.postponed.is_empty() && !self.raft.receives_snapshot()
     }
 
     /// The server as it is now, even while its state machine is away.

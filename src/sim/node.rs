@@ -105,6 +105,48 @@ impl Node {
         Node { life: self.life, store_id: self.store_id, ..Node::new(self.name, disk) }
     }
 
+    /// Whether no work beside the log is under way, and nothing waits for its thread: then it can be copied.
+    pub fn is_idle(&self) -> bool {
+        self.inbox.is_empty()
+            && self.works.values().all(VecDeque::is_empty)
+            && self.applier.is_none()
+            && self.tasks.is_empty()
+            && self.server.as_ref().is_none_or(Server::has_frame)
+    }
+
+    /// A copy of an idle node, on a disk of its own.
+    pub fn copy(&self, blank: &dyn Fn() -> Box<dyn Machine>) -> Node {
+        let frame = self.server.as_ref().map(|server| server.frame(&[]).expect("it is idle"));
+        let disk = self.disk.copy();
+        let on_copy = |store: &JsonStore<_>| store.on(disk.clone()).expect("no store has locked the copy");
+        Node {
+            server: frame.map(|(frame, image)| Server::resume(frame, image, blank)),
+            store: self.store.as_ref().map(on_copy),
+            files: self.files.as_ref().map(|files| files.on(disk.clone())),
+            disk,
+            works: BTreeMap::new(),
+            applier: None,
+            inbox: Vec::new(),
+            tasks: VecDeque::new(),
+            name: self.name,
+            life: self.life,
+            paused: self.paused,
+            writes: self.writes.clone(),
+            writing: self.writing,
+            slow: self.slow,
+            stalled_until: self.stalled_until,
+            full: self.full,
+            status: self.status,
+            told: self.told.clone(),
+            down: self.down.clone(),
+            clock_rate: self.clock_rate,
+            clock_ahead: self.clock_ahead,
+            clock_origin: self.clock_origin,
+            clock_shown: self.clock_shown,
+            store_id: self.store_id,
+        }
+    }
+
     /// Whether its disk holds anything.
     pub fn has_files(&self) -> bool {
         self.disk.list().is_ok_and(|names| !names.is_empty())

@@ -105,9 +105,18 @@ impl VirtualTime for Simulation {
         true
     }
 
-    fn begin_again(&mut self, stop: Stop, look: Look) -> Parked {
+    fn park(&self) -> Option<Parked> {
+        self.copy().map(|copy| Parked(Box::new(copy)))
+    }
+
+    fn begin_again(&mut self, from: Option<&Parked>, stop: Stop, look: Look) -> Parked {
         let observer = self.observer.clone();
+        let parked = from.and_then(|parked| parked.0.downcast_ref::<Simulation>());
         let mut fresh = match (&self.following, &self.forked) {
+            _ if parked.is_some() => {
+                let copy = parked.and_then(Simulation::copy).expect("it is a copy, whose nodes are idle");
+                Simulation { observer, ..copy }
+            }
             (None, Some(origin)) => self.forked_again(origin),
             (Some(following), _) => {
                 Simulation::follow(following.recording.clone(), self.machine.clone(), observer)

@@ -132,6 +132,26 @@ impl<D: Disk> JsonStore<D> {
         Ok((store, found.recovered))
     }
 
+    /// The same store on another disk, which holds the same files.
+    pub fn on(&self, mut disk: D) -> Result<JsonStore<D>, StorageError> {
+        let lock = lock(&mut disk)?;
+        Ok(JsonStore {
+            disk,
+            segment_bytes: self.segment_bytes,
+            state: self.state.clone(),
+            segments: self.segments.clone(),
+            stale: self.stale.clone(),
+            terms: self.terms.clone(),
+            last: self.last,
+            durable: self.durable,
+            recorded: self.recorded,
+            commit: self.commit,
+            lines: Vec::new(),
+            poisoned: self.poisoned.clone(),
+            _lock: lock,
+        })
+    }
+
     fn guarded(
         &mut self,
         operation: impl FnOnce(&mut JsonStore<D>) -> Result<(), StorageError>,

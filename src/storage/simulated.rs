@@ -39,7 +39,7 @@ pub struct SimulatedDisk {
 
 type Number = u64;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Inner {
     files: BTreeMap<Number, File>,
     files_made: Number,
@@ -68,6 +68,13 @@ impl SimulatedDisk {
     /// An empty folder of this name.
     pub fn new(label: &str) -> SimulatedDisk {
         SimulatedDisk { label: label.into(), inner: Arc::default() }
+    }
+
+    /// Another disk that holds the same, and fails as this one would. It is not locked.
+    #[must_use]
+    pub fn copy(&self) -> SimulatedDisk {
+        let inner = Inner { holder: Weak::new(), ..self.inner.lock().clone() };
+        SimulatedDisk { label: Arc::clone(&self.label), inner: Arc::new(Mutex::new(inner)) }
     }
 
     /// How many operations that change something there have been: creations, appends, truncations, syncs, renames,

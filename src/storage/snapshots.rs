@@ -113,6 +113,12 @@ impl<D: Disk> Snapshots<D> {
         Snapshots { disk, cluster, incoming: None }
     }
 
+    /// The same snapshots on another disk, which holds the same files.
+    #[must_use]
+    pub fn on(&self, disk: D) -> Snapshots<D> {
+        Snapshots { disk, cluster: self.cluster, incoming: self.incoming }
+    }
+
     /// Writes the image under a name that does not count yet.
     fn write(
         &mut self,

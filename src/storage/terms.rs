@@ -4,7 +4,7 @@ use crate::raft::entry::Entry;
 use crate::types::{EntryId, LogIndex, Term};
 
 /// The first entry of each term in a log, in order; its base comes first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Terms(Vec<EntryId>);
 
 impl Terms {

@@ -24,7 +24,7 @@ const ENTRIES_MAX: usize = 4_096;
 pub struct Memory(Vec<Mutex<Kept>>);
 
 /// What is kept of one node.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Kept {
     turns: VecDeque<Moment>,
     entries: VecDeque<Moment>,
@@ -60,6 +60,12 @@ pub struct Remembered {
     pub requests: Vec<Asked>,
     /// Of what happened to entries before this, something is forgotten.
     pub since: Time,
+}
+
+impl Clone for Memory {
+    fn clone(&self) -> Memory {
+        Memory(self.0.iter().map(|kept| Mutex::new(kept.lock().clone())).collect())
+    }
 }
 
 impl Default for Memory {

@@ -47,7 +47,7 @@ pub(super) const VERBS: &[Row<Run>] = &[verb(
 const UNUSUAL: [&str; 2] = ["slow-disk", "skew-clock"];
 
 /// Chaos under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Chaos {
     random: Random,
     kinds: Vec<&'static str>,

@@ -16,7 +16,7 @@ use crate::faults::{EndId, Layers};
 use crate::lab::dials::Dials;
 use crate::types::{Random, Token};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Course {
     /// Draws `random`, `minority` and the commands of `pipe`.
     pub random: Random,
@@ -44,7 +44,7 @@ pub(super) struct Course {
 }
 
 /// The answers before: a script looks at its own, though a person gets others meanwhile.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct LastAnswers {
     /// The line that runs is a script's.
     pub is_scripted: bool,

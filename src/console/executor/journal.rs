@@ -15,7 +15,7 @@ const KEPT_MAX: usize = 1_000;
 /// Letters of a directive, and of its answer's first line, that are kept.
 const LETTERS: usize = 120;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Journal {
     kept: VecDeque<Executed>,
     /// How many came before those that are kept.

@@ -29,6 +29,14 @@ pub(super) struct Record {
     file: Option<HistoryFile>,
 }
 
+impl Clone for Record {
+    /// Without the file, which belongs to the run that stands.
+    fn clone(&self) -> Record {
+        let Record { callers, kept, beyond, .. } = self;
+        Record { callers: callers.clone(), kept: kept.clone(), beyond: *beyond, file: None }
+    }
+}
+
 /// What `check` says of the history.
 pub(super) struct Judged {
     pub outcome: Outcome,

@@ -39,20 +39,20 @@ const HEAD: &str = "\
 # Lines stand as they were typed, and 'sleep' is the time between them. In virtual time they come out the same again.
 # On threads a word such as leader means the node that leads then; faults that chaos drew name theirs.";
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Rerun {
     notes: Vec<Note>,
     /// Lines that came after those that are kept.
     beyond: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Note {
     at: Time,
     what: What,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum What {
     /// A line, with its end and what came of it once it has ended.
     Line {
@@ -87,6 +87,17 @@ impl Rerun {
         let note = begun.0.and_then(|place| self.notes.get_mut(place));
         if let Some(Note { what: What::Line { ended, .. }, .. }) = note {
             *ended = Some(Ended { at, outcome: answer.outcome, expected: expected_of(answer), interrupted });
+        }
+    }
+
+    /// The scripts that run have ended, as far as this knows: those of a run that is made again end where they begin.
+    pub(super) fn end_all(&mut self) {
+        for note in &mut self.notes {
+            if let Note { at, what: What::Line { line, ended: ended @ None } } = note {
+                let answer = Answer::ok(line.name(), "");
+                let (outcome, expected) = (answer.outcome, expected_of(&answer));
+                *ended = Some(Ended { at: *at, outcome, expected, interrupted: false });
+            }
         }
     }
 

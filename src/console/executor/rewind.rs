@@ -5,6 +5,9 @@
 //! it was is kept until `fork` drops it. Until then the past is only looked at, for a change would make another run.
 
 pub(super) mod again;
+pub(super) mod parks;
+#[cfg(test)]
+mod park_tests;
 #[cfg(test)]
 mod step_tests;
 #[cfg(test)]
@@ -164,6 +167,9 @@ impl Console {
             return Answer::failed("fork", reason);
         }
         let dropped = self.later.take().expect("seen above");
+        if let Some(lab) = self.lab.virtual_time() {
+            self.parks.forget_after(lab.place());
+        }
         if let Err(trouble) = self.course.record.rewrite() {
             self.output.warn(&trouble);
         }

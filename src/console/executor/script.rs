@@ -44,6 +44,7 @@ impl Console {
         if !script.numbered && self.lesson.is_some() {
             return self.in_lesson(script, text);
         }
+        self.park();
         let before = script.clone();
         script.line += 1;
         let parsed = match text {
@@ -81,8 +82,7 @@ impl Console {
             Ok(None) => return Flow::Go,
             Err(reason) => Answer::failed(self.verb_of(shown), reason),
         };
-        let given = || text.map(str::to_string).map_err(str::to_string);
-        self.end_kept(began, || Source::Script(before, given()));
+        self.end_kept(began, || Source::Script(before, text.map(str::to_string).map_err(str::to_string)));
         if script.numbered {
             let is_command = matches!(&parsed, Ok(Some(line)) if line.form.topic == Topic::Data);
             let is_data = is_command && answer.outcome == Outcome::Unknown;

@@ -12,7 +12,7 @@ use crate::console::language::{Answer, Directive};
 use crate::lab::virtual_time::Place;
 use crate::types::Time;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Tape {
     /// A line is being executed that is kept.
     keeps: bool,
@@ -109,9 +109,10 @@ impl Source {
 }
 
 impl Tape {
-    /// A tape for the run that is made again by this one.
-    pub fn again(&self) -> Tape {
-        Tape { again: self.onces.iter().cloned().collect(), ..Tape::default() }
+    /// A tape for the run that is made again by this one, from where it stood with that tape.
+    pub fn again(&self, from: Tape) -> Tape {
+        let again = self.onces.iter().skip(from.onces.len()).cloned().collect();
+        Tape { again, ..from }
     }
 
     /// The run continues from here by itself.

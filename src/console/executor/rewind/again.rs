@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::super::Console;
 use super::super::course::Course;
 use super::super::rows::Run;
-use super::super::tape::{Line, Mark, Once, Source, Tape, runs_script};
+use super::super::tape::{Line, Mark, Once, Source, runs_script};
 use crate::console::language::{Answer, Directive};
 use crate::console::narrator::RunSoFar;
 use crate::console::printer::Output;
@@ -47,9 +47,15 @@ impl Console {
             }
         }
         let known = &self.later.as_ref().map_or(&self.course, |later| &later.course).tape;
-        let (lines, tape) = (known.lines().to_vec(), known.again());
+        let park = self.parks.before(first_of(goal));
+        let (from, memory) = match park {
+            Some(park) => (park.course.clone(), park.memory.clone()),
+            None => (Course::new(self.lab.seed()), RunSoFar::default()),
+        };
+        let lines = known.lines()[from.tape.lines().len()..].to_vec();
+        let begun = Course { tape: known.again(from.tape), ..from };
         let later = self.later.take();
-        let mut here = self.set_aside(tape, goal, end);
+        let mut here = self.set_aside(begun, memory, goal, end);
         let made = self.unseen(|console| console.make_again(&lines, goal, end));
         self.later = later;
         match made {
@@ -70,11 +76,11 @@ impl Console {
         }
     }
 
-    /// Begins the run again, on its way to this stop.
-    fn set_aside(&mut self, tape: Tape, goal: Stop, end: Time) -> Aside {
-        let (at, begun) = (self.lab.now(), Course { tape, ..Course::new(self.lab.seed()) });
+    /// Begins the run again, on its way to this stop, with this course and memory.
+    fn set_aside(&mut self, begun: Course, memory: RunSoFar, goal: Stop, end: Time) -> Aside {
+        let at = self.lab.now();
         let course = std::mem::replace(&mut self.course, begun);
-        let memory = self.narrator.begin_again();
+        let memory = self.narrator.begin_again(memory);
         let mut progress = Progress::begin(self.output.clone());
         let until = match goal {
             Stop::After(moment) => moment.first,
@@ -84,8 +90,9 @@ impl Console {
         let look = move |now: Time| {
             progress.show(|| format!("the run is made again: {now} of {until}; Ctrl-C ends this"));
         };
+        let park = self.parks.before(first_of(goal)).map(|park| &park.lab);
         let lab = self.lab.virtual_time().expect("only such a run is rewound");
-        Aside { lab: lab.begin_again(goal, Box::new(look)), course, memory, at }
+        Aside { lab: lab.begin_again(park, goal, Box::new(look)), course, memory, at }
     }
 
     fn put_back(&mut self, mut aside: Aside) {
@@ -282,6 +289,15 @@ fn stop_within(line: &Line, goal: Stop) -> Stop {
         Stop::After(moment) if line.ended.time > moment.last => goal,
         Stop::Next(time, _) if line.ended.time > time => Stop::Next(time, interrupted),
         _ => interrupted.map_or(Stop::Never, Stop::At),
+    }
+}
+
+/// Nothing of the goal happens before this time.
+fn first_of(goal: Stop) -> Time {
+    match goal {
+        Stop::After(moment) => moment.first,
+        Stop::Next(time, _) => time,
+        Stop::Never | Stop::At(_) => Time::ZERO,
     }
 }
 
