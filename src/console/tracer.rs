@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
 use super::language::Answer;
-use crate::trace::{Line, Place, TraceEvent, TraceLines};
+use crate::trace::{Line, Place, TraceEvent, TraceLines, What};
 use crate::types::Time;
 
 /// Events that may wait to become lines.
@@ -145,7 +145,9 @@ impl Tracer {
     }
 
     pub fn observe(&self, event: &TraceEvent) {
-        let is_wanted = || self.details.load(Ordering::Relaxed) || event.level() <= Level::Info;
+        // A node that is followed tells a state once: without it a reader does not know what the node is until that changes.
+        let is_state = matches!(event.what, What::State(_));
+        let is_wanted = || is_state || self.details.load(Ordering::Relaxed) || event.level() <= Level::Info;
         if self.is_active() && is_wanted() {
             self.tell(Told::Event(event.clone()));
         }
@@ -253,5 +255,35 @@ impl Readers {
 impl fmt::Debug for Readers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Readers").field("count", &self.all.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::NodeState;
+    use crate::types::{LogIndex, NodeId};
+
+    struct Lines(Arc<Mutex<Vec<String>>>);
+
+    impl TraceReader for Lines {
+        fn take(&mut self, line: &Line) -> bool {
+            self.0.lock().push(line.text.to_string());
+            true
+        }
+    }
+
+    #[test]
+    fn without_details_the_states_of_followed_nodes_are_told_all_the_same() {
+        let (tracer, kept) = (Tracer::direct(), Arc::default());
+        tracer.add(Time::ZERO, Box::new(Lines(Arc::clone(&kept))));
+        tracer.set_details(false);
+        let applied = What::Applied { first: LogIndex(1), last: LogIndex(1) };
+        for what in [applied, What::State(Box::<NodeState>::default()), What::Stopped] {
+            tracer.observe(&TraceEvent { time: Time::ZERO, node: NodeId::new(1), what });
+        }
+        let lines = kept.lock();
+        let [state, end] = &lines[..] else { panic!("two lines: {lines:?}") };
+        assert!(state.contains(r#""e":"view""#) && end.contains(r#""e":"stopped""#), "{lines:?}");
     }
 }
