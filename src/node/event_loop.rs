@@ -24,6 +24,7 @@ use crate::protocol::{Envelope, Response};
 use crate::raft::effects::RejectReason;
 use crate::recording::{MachineMove, StepRecorder};
 use crate::server::applier::{Look, Task};
+use crate::server::report::replied;
 use crate::server::snapshots::SnapshotWork;
 use crate::server::{Arrival, EndReason, Server};
 use crate::trace::{NodeState, What};
@@ -244,9 +245,9 @@ impl EventLoop {
     /// The disk is behind: the client may try again.
     fn refuse(&mut self, envelope: &Envelope) {
         let term = self.server.raft().current_term();
-        let mut refusal = Vec::from_iter(envelope.reply(term, Response::Rejected(RejectReason::Busy)));
-        self.tell_replies(self.context.clock.now(), &refusal);
-        self.transport.send(&mut refusal);
+        let refusal = envelope.reply(term, Response::Rejected(RejectReason::Busy));
+        self.tell_replies(self.context.clock.now(), refusal.as_ref().and_then(replied));
+        self.transport.send(&mut Vec::from_iter(refusal));
     }
 
     /// Carries out an order. An error ends the node.
@@ -351,7 +352,7 @@ impl EventLoop {
         let order = self.context.observe(self.server.raft(), &step, outbox.messages());
         self.flight.end(order, &self.server, &outbox);
         self.context.reporter.tell(now, self.name, outbox.take_happened());
-        self.tell_replies(now, &outbox.envelopes);
+        self.tell_replies(now, outbox.replies());
         self.tell_state(now);
         // Shown before the answers leave: a client with an answer finds its effect in the status.
         let status = self.server.status();

@@ -5,7 +5,7 @@ use log::Level;
 use super::event_loop::EventLoop;
 use crate::faults::DropReason;
 use crate::protocol::Envelope;
-use crate::server::report::{replied, request_received};
+use crate::server::report::request_received;
 use crate::trace::{Flight, What};
 use crate::types::{NodeId, Time};
 
@@ -30,9 +30,9 @@ impl EventLoop {
     }
 
     /// Tells the answers that leave for clients, to those who follow each step.
-    pub(super) fn tell_replies(&self, now: Time, envelopes: &[Envelope]) {
+    pub(super) fn tell_replies(&self, now: Time, replies: impl IntoIterator<Item = What>) {
         if self.context.reporter.follows_steps() {
-            self.context.reporter.tell(now, self.name, envelopes.iter().filter_map(replied));
+            self.context.reporter.tell(now, self.name, replies);
         }
     }
 

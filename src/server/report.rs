@@ -44,6 +44,11 @@ impl Outbox {
         events.chain(applied).chain(saved).chain(not_saved).chain(invalid)
     }
 
+    /// The events of its answers to clients.
+    pub fn replies(&self) -> impl Iterator<Item = What> {
+        self.envelopes.iter().filter_map(replied)
+    }
+
     pub fn messages(&self) -> impl Iterator<Item = &Message> + Clone {
         self.envelopes.iter().filter_map(Envelope::message)
     }

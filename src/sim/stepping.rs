@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::node::Lane;
 use super::{Happening, Simulation};
 use crate::check::safety::{Step, Written, answering};
-use crate::server::report::{replied, request_received};
+use crate::server::report::request_received;
 use crate::server::snapshots::SnapshotWork;
 use crate::server::{Arrival, EndReason, Outbox};
 use crate::trace::{TraceEvent, What};
@@ -122,7 +122,7 @@ impl Simulation {
             for what in outbox.take_happened() {
                 self.tell(name, what);
             }
-            for what in outbox.envelopes.iter().filter_map(replied) {
+            for what in outbox.replies() {
                 self.tell(name, what);
             }
             self.tell_state(name);

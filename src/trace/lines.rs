@@ -109,32 +109,35 @@ impl TraceLines {
                 let Some(left_out) = self.requests.take(*time, *node, *client, *attempt) else {
                     return Vec::new();
                 };
-                let (name, mut fields) = named(what);
-                fields.extend(event.section().map(|section| ("section".to_string(), json!(section))));
-                fields.extend((left_out > 0).then(|| ("left_out".to_string(), json!(left_out))));
-                vec![self.line(*time, at, &name, fields, &event.sentence())]
+                let more = (left_out > 0).then(|| ("left_out".to_string(), json!(left_out)));
+                vec![self.named_line(event, more)]
             }
             What::Replied { client, attempt, outcome } => {
                 if !self.requests.end(*node, *client, *attempt) {
                     return Vec::new();
                 }
-                let fields = [
+                let fields = fields([
                     ("client", json!(client.to_string())),
                     ("attempt", json!(attempt)),
                     ("outcome", json!(outcome)),
-                ];
-                let fields = fields.map(|(name, value)| (name.to_string(), value));
-                vec![self.line(*time, at, "replied", Map::from_iter(fields), "")]
+                ]);
+                vec![self.line(*time, at, "replied", fields, "")]
             }
             _ => {
                 if matches!(what, What::Started { .. }) {
                     self.told.remove(node);
                 }
-                let (name, mut fields) = named(what);
-                fields.extend(event.section().map(|section| ("section".to_string(), json!(section))));
-                vec![self.line(*time, at, &name, fields, &event.sentence())]
+                vec![self.named_line(event, None)]
             }
         }
+    }
+
+    /// The line of an event under its own name, with its own fields, and one more.
+    fn named_line(&mut self, event: &TraceEvent, more: Option<(String, Value)>) -> Line {
+        let (name, mut fields) = named(&event.what);
+        fields.extend(event.section().map(|section| ("section".to_string(), json!(section))));
+        fields.extend(more);
+        self.line(event.time, Place::Node(event.node), &name, fields, &event.sentence())
     }
 
     /// The line of something that happened elsewhere.
@@ -171,11 +174,11 @@ impl TraceLines {
     /// What a message is, without what its entries hold.
     fn sent(&mut self, flight: &Flight, is_lost: bool) -> Map<String, Value> {
         let message = &flight.message;
-        let mut fields = numbered(flight);
+        let mut sent = numbered(flight);
         let quiet = message.body.is_heartbeat() || self.acknowledged.repeats(message, is_lost);
         let own = match &message.body {
             Body::AppendEntries { entries, .. } => {
-                fields.extend(entries.first().map(|entry| ("first".to_string(), json!(entry.index))));
+                sent.extend(entries.first().map(|entry| ("first".to_string(), json!(entry.index))));
                 Some(("count", json!(entries.len())))
             }
             Body::AppendReply { result, .. } => {
@@ -186,14 +189,14 @@ impl TraceLines {
             }
             _ => None,
         };
-        let shared = [
+        sent.extend(fields([
             ("to", json!(message.to)),
             ("message", json!(message.body.name())),
             ("term", json!(message.term)),
             ("quiet", json!(quiet)),
-        ];
-        fields.extend(shared.into_iter().chain(own).map(|(name, value)| (name.to_string(), value)));
-        fields
+        ]));
+        sent.extend(fields(own));
+        sent
     }
 
     /// A message that no rule let leave was sent all the same; one that is lost later was told before.
@@ -239,7 +242,11 @@ fn is_lost_at_once(reason: DropReason) -> bool {
 fn numbered(flight: &Flight) -> Map<String, Value> {
     let sender = u64::from(flight.message.from.number());
     let number = sender << FLIGHT_BITS | flight.number & ((1 << FLIGHT_BITS) - 1);
-    Map::from_iter([("flight".to_string(), json!(number))])
+    fields([("flight", json!(number))])
+}
+
+fn fields(named: impl IntoIterator<Item = (&'static str, Value)>) -> Map<String, Value> {
+    named.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
 }
 
 /// The name and the fields of an event.
@@ -251,10 +258,12 @@ fn named(what: &What) -> (String, Map<String, Value>) {
             Call::Settle { .. } => "settle",
             Call::Read { .. } => "read",
         };
-        let fields =
-            [("client", json!(client.to_string())), ("attempt", json!(attempt)), ("call", json!(kind))];
-        let fields = fields.map(|(name, value)| (name.to_string(), value));
-        return ("request_received".to_string(), Map::from_iter(fields));
+        let fields = fields([
+            ("client", json!(client.to_string())),
+            ("attempt", json!(attempt)),
+            ("call", json!(kind)),
+        ]);
+        return ("request_received".to_string(), fields);
     }
     let value = match what {
         What::Raft(event) => serde_json::to_value(event),
