@@ -21,7 +21,7 @@ class LogGrid {
     const last = Math.max(0, ...nodes.map((node) => node.last.index));
     this.committed = Math.max(0, ...nodes.map((node) => node.commit));
     const first = Math.max(1, last - COLUMNS_MAX + 1);
-    const leader = nodes.filter((node) => node.role === 'leader' && node.life === 'up').sort((one, other) => other.term - one.term)[0];
+    const leader = leaderOf(state);
     this.drawHead(first, last, names, canAsk);
     names.forEach((name, nth) => this.drawRow(name, nodes[nth], leader, first, last));
     setText(byId('log-note'), last === 0 ? 'no entries yet' : first > 1 ? `the last ${COLUMNS_MAX} of ${last} entries` : 'dashed: not known to be committed');
@@ -46,7 +46,7 @@ class LogGrid {
 
   drawRow(name, node, leader, first, last) {
     const one = this.rows.get(name);
-    const next = leader !== node ? leader?.followers?.[name]?.next : undefined;
+    const next = nextOf(leader, name);
     const look = JSON.stringify([node.life, node.role, node.member, node.term, node.last, node.base, node.snapshot, node.commit, node.terms,
       leader?.terms.slice(-40), next, first, last]);
     if (one.look === look) return;

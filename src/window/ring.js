@@ -95,13 +95,17 @@ class Ring {
     this.drawLinks(effects, state.rules.join('\n'));
     const everywhere = effects.get(EVERYWHERE)?.texts ?? [];
     const leader = leaderOf(state);
-    for (const name of this.names) this.drawNode(name, state.nodes[name] ?? newNode(), t, nextOf(leader, name, state.nodes[name]));
+    for (const name of this.names) {
+      const node = state.nodes[name] ?? newNode();
+      const next = nextOf(leader, name);
+      this.drawNode(name, node, t, next <= node.last.index ? next : undefined);
+    }
     this.drawFlights(flights);
     // What stands on no link stands below the picture.
     return [...everywhere.map((text) => `on all links: ${text}`), ...(this.isNarrow ? linkRules(state.rules) : [])];
   }
 
-  // `next` is from where the leader sends to it: see nextOf().
+  // `next` is from where the leader sends to it, if it has that entry already: from there on the two logs may differ.
   drawNode(name, node, t, next) {
     const one = this.nodes.get(name);
     const look = [node.life, node.role, node.member, node.term, node.votes.join(), node.commit, node.last.index, node.durable,
@@ -147,7 +151,7 @@ class Ring {
     const above = Math.sin(angle) < 0;
     const x = side * reach;
     const y = side ? -2 : above ? -reach - 9 * this.unit : reach + (campaigns ? 18 : 6);
-    const second = !runs(node) ? node.life : diskOf(node).replace('disk ', '') || `${node.commit}/${node.last.index}${next ? ` \u2190 ${next}` : ''}`;
+    const second = !runs(node) ? node.life : diskOf(node) || `${node.commit}/${node.last.index}${next ? ` \u2190 ${next}` : ''}`;
     return [text('name', name, { 'text-anchor': anchor, x, y }), text('progress', second, { 'text-anchor': anchor, x, y: y + 14 * this.unit })];
   }
 

@@ -80,14 +80,14 @@ function figure(kind, shape, text) {
 // What a disk does not do, in words; nothing where it keeps up.
 function diskOf(node) {
   if (!runs(node)) return '';
-  if (node.blocked) return 'disk stalled';
+  if (node.blocked) return 'stalled';
   const owed = node.last.index - Math.min(node.durable, node.last.index);
-  return owed && node.durable ? `disk owes ${owed}` : '';
+  return owed && node.durable ? `owes ${owed}` : '';
 }
 
 function diskWords(node) {
   const words = diskOf(node).replace('owes', 'has still to write');
-  return words && `, ${words}`;
+  return words && `, disk ${words}`;
 }
 
 // A drum: empty where the disk is stalled, half full where it is behind.
@@ -102,10 +102,9 @@ function leaderOf(state) {
   return Object.values(state.nodes).filter((node) => node.role === 'leader' && node.life === 'up').sort((one, other) => other.term - one.term)[0];
 }
 
-// From which entry the leader sends to a node, where that node has one already: behind it the two logs may differ.
-function nextOf(leader, name, node) {
-  const next = leader?.followers?.[name]?.next;
-  return next && node && leader !== node && next <= node.last.index ? next : null;
+// The entry from which the leader sends to a node.
+function nextOf(leader, name) {
+  return leader?.followers?.[name]?.next;
 }
 
 const CROSS = 'M-6,-6L6,6M-6,6L6,-6';

@@ -41,7 +41,7 @@ function drawTwin(nodes, leader) {
   const head = element('tr', {}, ...columns.map((name) => element('th', { scope: 'col' }, name)));
   const rows = nodes.map(([name, node]) => element('tr', {}, element('th', { scope: 'row' }, name),
     ...[roleOf(node), node.term, node.leader ?? '-', node.vote ?? '-', node.votes.join(' ') || '-', `${node.last.index}@${node.last.term}`,
-      node.commit, node.applied, node.durable, leader?.followers?.[name]?.next ?? '-', diskOf(node).replace('disk ', '') || '-'].map((value) => element('td', {}, String(value)))));
+      node.commit, node.applied, node.durable, nextOf(leader, name) ?? '-', diskOf(node) || '-'].map((value) => element('td', {}, String(value)))));
   const look = rows.map((row) => row.textContent).join('|');
   const table = byId('twin-table');
   if (table.dataset.look === look) return;
