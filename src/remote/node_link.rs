@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::RemoteCluster;
 use super::protocol::{Answer, Asked, Question, Told};
-use super::questions::{FRESH, Questions};
+use super::questions::Questions;
 use super::seen::{Lost, Seen, moved};
 use crate::cluster::entropy;
 use crate::faults::SetVersion;
@@ -138,14 +138,13 @@ impl NodeLink {
             return NodeView { life, status: self.known(), disk_blocked: false };
         }
         let seen = self.shared.lock();
-        let silence = seen.heard.elapsed();
-        if seen.member.is_some() && silence < FRESH && known_life.is_none() {
+        if seen.is_fresh() && known_life.is_none() {
             return seen.view.clone();
         }
         let runs = self.questions.has_process();
         let life = match (known_life, seen.member) {
             (Some(life), _) => life,
-            (None, member) if member.is_some() || runs => Life::Silent(silence),
+            (None, member) if member.is_some() || runs => Life::Silent(seen.heard.elapsed()),
             (None, _) => Life::Down(format!("its process does not answer: {}", seen.why)),
         };
         let status = Status { role: RoleName::default(), leader: None, ..seen.view.status };

@@ -19,9 +19,6 @@ const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 /// How long it may take over an order: to stop, or to open its files.
 const ORDER_PATIENCE: Duration = Duration::from_secs(6);
 
-/// After this long without news, what was heard of a node is not taken for how it is.
-pub(super) const FRESH: Duration = Duration::from_secs(1);
-
 /// Clones ask the same node, by the same connection.
 #[derive(Clone, Debug)]
 pub(super) struct Questions {
@@ -58,11 +55,10 @@ impl Questions {
             return None;
         }
         let seen = self.shared.lock();
-        let is_fresh = seen.member.is_some() && seen.heard.elapsed() < FRESH;
-        (is_fresh && seen.view.life == Life::Up).then_some(seen.view.status)
+        (seen.is_fresh() && seen.view.life == Life::Up).then_some(seen.view.status)
     }
 
-    /// It did not answer when it was last asked.
+    /// It did not answer when it was last asked, or has not answered yet.
     pub fn is_silent(&self) -> bool {
         self.shared.lock().is_silent
     }

@@ -1,5 +1,5 @@
-//! The nodes of a console's cluster as other threads than the console's see them: those that there are at the moment, also
-//! the ones that came later.
+//! The nodes of a console's cluster, as threads other than the console's see them. All share one list, which changes as nodes
+//! come and go.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -13,6 +13,9 @@ use crate::lab::{LabError, NodeView};
 use crate::text::layout::duration_shown;
 use crate::types::{Member, NodeId, Time};
 
+/// After this long without news, what was heard of a node is not taken for how it is.
+const FRESH: Duration = Duration::from_secs(1);
+
 #[derive(Debug)]
 pub(super) struct Seen {
     /// Who is connected; none while no process is.
@@ -22,7 +25,7 @@ pub(super) struct Seen {
     /// It was not reached yet, and not failed to be.
     pub is_first_try: bool,
     pub heard: Instant,
-    /// It did not answer when it was last asked how it is.
+    /// It did not answer when it was last asked how it is, or has not answered yet.
     pub is_silent: bool,
     pub view: NodeView,
     /// How far the console's time is ahead of the node's, in nanoseconds.
@@ -57,6 +60,11 @@ pub(super) struct Put {
 }
 
 impl Seen {
+    /// Whether what was heard of it may be taken for how it is.
+    pub fn is_fresh(&self) -> bool {
+        self.member.is_some() && self.heard.elapsed() < FRESH
+    }
+
     /// This is how the node is at this time of its own, which is now.
     pub fn see(&mut self, now: Time, its_time: Time, mut view: NodeView) {
         self.heard = Instant::now();
