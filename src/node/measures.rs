@@ -35,7 +35,7 @@ pub struct Measures {
     pub commits: Durations,
 }
 
-/// How long something took each time, in classes.
+/// Durations of one kind, counted in classes.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Durations {
     /// How many took no longer than the end of each class and longer than that of the one before. The last are all that took
@@ -70,12 +70,12 @@ pub(super) struct StepMeter {
     led: Option<Term>,
     last: LogIndex,
     /// The entries that it appended as this leader and that are not known to be committed, step by step.
-    followed: VecDeque<Appended>,
+    followed: VecDeque<StepEntries>,
 }
 
-/// The entries of a step.
+/// The entries that a leader appended in one step.
 #[derive(Debug)]
-struct Appended {
+struct StepEntries {
     first: LogIndex,
     last: LogIndex,
     at: Instant,
@@ -93,7 +93,7 @@ impl DurationMeter {
         self.note_each(1, took);
     }
 
-    /// This many took this long, each.
+    /// Each of this many took this long.
     fn note_each(&self, count: u64, took: Duration) {
         let multiple = u64::try_from(took.as_nanos().div_ceil(FIRST_CLASS.as_nanos())).unwrap_or(u64::MAX);
         let class = multiple.max(1).checked_next_power_of_two().map_or(CLASSES, |next| next.ilog2() as usize);
@@ -151,7 +151,7 @@ impl StepMeter {
         let last = status.last.index;
         if led.is_some() {
             if last > self.last && self.followed.len() < FOLLOWED_MAX {
-                self.followed.push_back(Appended { first: self.last.next(), last, at: began });
+                self.followed.push_back(StepEntries { first: self.last.next(), last, at: began });
             }
             self.note_commits(status.commit, &meters.commits);
         }

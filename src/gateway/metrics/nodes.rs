@@ -95,18 +95,18 @@ impl Nodes {
 impl Collector for Nodes {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let (gauge, counter) = (MetricType::Gauge, MetricType::Counter);
-        let up = self.statuses.iter().map(|(node, status)| (of(*node), u64::from(status.is_some())));
+        let up = self.statuses.iter().map(|(node, status)| (node_label(*node), u64::from(status.is_some())));
         family(&mut encoder, "raftlab_up", "Whether the node runs", gauge, up)?;
-        let ids = self.running().map(|(node, _)| (of(node), u64::from(node.number())));
+        let ids = self.running().map(|(node, _)| (node_label(node), u64::from(node.number())));
         family(&mut encoder, "etcd_server_id", "The number of the node", gauge, ids)?;
         for (rows, kind) in [(GAUGES, gauge), (INDICES, counter)] {
             for (name, help, value) in rows {
-                let values = self.running().map(|(node, status)| (of(node), value(status)));
+                let values = self.running().map(|(node, status)| (node_label(node), value(status)));
                 family(&mut encoder, name, help, kind, values)?;
             }
         }
         for (name, help, value) in COUNTERS {
-            let values = self.measures.iter().map(|(node, measures)| (of(*node), value(measures)));
+            let values = self.measures.iter().map(|(node, measures)| (node_label(*node), value(measures)));
             family(&mut encoder, name, help, counter, values)?;
         }
         for (name, help, value) in MESSAGES {
@@ -115,7 +115,7 @@ impl Collector for Nodes {
             family(&mut encoder, name, help, counter, values)?;
         }
         for (name, help, value) in DURATIONS {
-            let values = self.measures.iter().map(|(node, measures)| (of(*node), value(measures)));
+            let values = self.measures.iter().map(|(node, measures)| (node_label(*node), value(measures)));
             histograms(&mut encoder, name, help, values)?;
         }
         Ok(())
@@ -128,7 +128,7 @@ impl Nodes {
     }
 }
 
-fn of(node: NodeId) -> [(&'static str, String); 1] {
+fn node_label(node: NodeId) -> [(&'static str, String); 1] {
     [("node", node.to_string())]
 }
 
@@ -167,7 +167,7 @@ fn histograms<'a>(
     Ok(())
 }
 
-/// Of the decimal digits that it has, which a fraction that is added to a number would not keep.
+/// From whole microseconds: 3.2 ms is written as 0.0032, and not with the many digits that a sum of fractions may have.
 fn in_seconds(time: Duration) -> f64 {
     float(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)) / 1e6
 }
