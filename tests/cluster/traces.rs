@@ -13,7 +13,7 @@ use raftlab::lab::{DiskChange, Lab, NodeOrder};
 use raftlab::sim::{Simulation, SimulationSettings};
 use raftlab::state_machine::kv::Command;
 use raftlab::trace::{ReplyKind, TraceEvent, TraceLines, What};
-use raftlab::types::{NodeId, Random};
+use raftlab::types::{LogIndex, NodeId, Random};
 use serde_json::{Map, Value};
 
 use super::{converge, folder, leader, put, settings, wait_until};
@@ -206,13 +206,18 @@ fn a_request_that_a_disk_has_no_room_for_is_told_with_its_answer() {
     client.submit(Command::put("a", "1")).expect("its session is open from then on");
     cluster.follow_steps(true);
     cluster.order(node, NodeOrder::Disk(DiskChange::Stall(Duration::from_secs(3600)))).unwrap();
+    // Beyond 64 MiB in the log that are not on the disk, and then one more.
     let value = "v".repeat(1 << 19);
-    let put = |number: usize| client.submit_async(Command::put(format!("k{number}"), value.as_str()));
-    let under_way: Vec<_> = (0..140).map(put).collect();
+    let put = |number: u64| client.submit_async(Command::put(format!("k{number}"), value.as_str()));
     let rejected = |what: &What| matches!(what, What::Replied { outcome: ReplyKind::Rejected, .. });
-    wait_until(&mut cluster, "a request is rejected", |_| {
-        events.0.lock().iter().any(|event| rejected(&event.what))
+    let is_rejected = || events.0.lock().iter().any(|event| rejected(&event.what));
+    let full = LogIndex(cluster.view(node).status.last.index.0 + 130);
+    let mut under_way: Vec<_> = (0..130).map(put).collect();
+    wait_until(&mut cluster, "the log is as long, or has no more room", |cluster| {
+        cluster.view(node).status.last.index >= full || is_rejected()
     });
+    under_way.push(put(130));
+    wait_until(&mut cluster, "a request is rejected", |_| is_rejected());
     cluster.order(node, NodeOrder::Disk(DiskChange::Stall(Duration::ZERO))).unwrap();
     drop(under_way);
     cluster.shutdown();
