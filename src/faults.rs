@@ -57,6 +57,8 @@ pub enum DropReason {
     Overflow,
     /// No node or client is registered at the destination.
     Down,
+    /// A person chose this message.
+    Ordered,
 }
 
 #[derive(Clone, Debug)]
@@ -400,6 +402,7 @@ impl fmt::Display for DropReason {
             DropReason::Loss => "lost",
             DropReason::Overflow => "queue full",
             DropReason::Down => "destination down",
+            DropReason::Ordered => "by order",
         })
     }
 }

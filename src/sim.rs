@@ -20,6 +20,7 @@ pub mod seeds;
 mod settings;
 mod stepping;
 pub mod tally;
+mod under_way;
 pub mod cluster;
 pub mod workload;
 

@@ -198,6 +198,9 @@ pub enum What {
     /// A client's request was not understood, or is over a limit.
     #[display("rejects a request of {client}: {reason}")]
     RequestInvalid { client: ClientId, reason: String },
+    /// A message of this node that is under way arrives later than it would have: a person chose it.
+    #[display("{flight} (held back until {arrives})")]
+    MessageHeld { flight: Flight, arrives: Time },
 }
 
 /// What a node starts with.
@@ -290,6 +293,7 @@ impl What {
         match self {
             What::MessageSent { flight, .. }
             | What::MessageDropped { flight, .. }
+            | What::MessageHeld { flight, .. }
             | What::MessageArrived(flight) => Some(&flight.message),
             _ => None,
         }

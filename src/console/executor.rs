@@ -13,6 +13,7 @@ mod chaos;
 mod condition;
 mod course;
 mod data;
+mod flights;
 mod inspect;
 mod journal;
 mod later;

@@ -2,9 +2,10 @@
 
 use std::any::Any;
 use std::fmt;
+use std::time::Duration;
 
 use super::LabError;
-use crate::types::Time;
+use crate::types::{NodeId, Time};
 
 /// A lab whose run its seed and the calls of its user decide.
 pub trait VirtualTime {
@@ -30,6 +31,18 @@ pub trait VirtualTime {
     /// stops at this place, as if a person had interrupted it there, and takes no pauses until then. Returns the run so far.
     fn begin_again(&mut self, from: Option<&Parked>, stop: Stop, look: Look) -> Parked;
 
+    /// Changes the way of the message that arrives next on a link between nodes, or of the one with this number there, as
+    /// traces number flights. Says what it is.
+    ///
+    /// # Errors
+    /// No such message is under way.
+    fn change_flight(
+        &mut self,
+        link: (NodeId, NodeId),
+        number: Option<u64>,
+        change: FlightChange,
+    ) -> Result<String, LabError>;
+
     /// Lets a run that follows a recording continue by itself.
     ///
     /// # Errors
@@ -48,6 +61,15 @@ pub trait VirtualTime {
 
 /// Looks at the time of a run that is made again, between its events.
 pub type Look = Box<dyn FnMut(Time)>;
+
+/// What becomes of a message that is under way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FlightChange {
+    /// It is lost.
+    Lose,
+    /// It arrives this much later.
+    Hold(Duration),
+}
 
 /// A place in a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -3,9 +3,9 @@
 
 use super::Simulation;
 use super::stepping::mixed;
-use crate::lab::virtual_time::{Look, Moment, Parked, Place, Stop, VirtualTime};
+use crate::lab::virtual_time::{FlightChange, Look, Moment, Parked, Place, Stop, VirtualTime};
 use crate::lab::{Lab, LabError};
-use crate::types::Time;
+use crate::types::{NodeId, Time};
 
 /// A run that is made again, until it stops.
 pub(super) struct Again {
@@ -128,6 +128,15 @@ impl VirtualTime for Simulation {
         self.hand_over(&mut fresh);
         fresh.again = Some(Again { stop, look });
         Parked(Box::new(std::mem::replace(self, fresh)))
+    }
+
+    fn change_flight(
+        &mut self,
+        link: (NodeId, NodeId),
+        number: Option<u64>,
+        change: FlightChange,
+    ) -> Result<String, LabError> {
+        self.change_next_flight(link, number, change)
     }
 
     fn fork_recording(&mut self) -> Result<(), LabError> {

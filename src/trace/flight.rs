@@ -14,7 +14,16 @@ pub struct Flight {
     pub message: Message,
 }
 
+/// Bits of a flight's number that its sender counts; its name stands above them.
+const FLIGHT_BITS: u32 = 46;
+
 impl Flight {
+    /// The number that no other flight of the run has: traces show it.
+    pub fn id(&self) -> u64 {
+        let sender = u64::from(self.message.from.number());
+        sender << FLIGHT_BITS | self.number & ((1 << FLIGHT_BITS) - 1)
+    }
+
     /// That of an envelope from node to node.
     pub fn of(envelope: &Envelope) -> Option<Flight> {
         let message = envelope.message()?.clone();

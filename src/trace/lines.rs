@@ -22,9 +22,6 @@ const VERSION: u64 = 1;
 /// After this many microseconds a state is told as a whole.
 const VIEW_EVERY: u64 = 1_000_000;
 
-/// Bits of a flight's number that its sender counts; its name stands above them.
-const FLIGHT_BITS: u32 = 46;
-
 /// A line of a trace, without its end.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Line {
@@ -102,6 +99,12 @@ impl TraceLines {
                 let mut fields = numbered(flight);
                 fields.insert("from".to_string(), json!(flight.message.from));
                 vec![self.line(*time, at, "arrived", fields, "")]
+            }
+            What::MessageHeld { flight, arrives } => {
+                let mut fields = numbered(flight);
+                fields.insert("to".to_string(), json!(flight.message.to));
+                fields.insert("arrives".to_string(), json!(arrives.as_micros()));
+                vec![self.line(*time, at, "held", fields, &what.to_string())]
             }
             What::MessageDropped { flight, reason } => self.lost(*time, at, flight, *reason, what),
             What::State(state) => self.state(*time, *node, state).into_iter().collect(),
@@ -235,14 +238,11 @@ impl TraceLines {
 
 /// Whether the rules of the network stop a message as it is sent, and not on its way.
 fn is_lost_at_once(reason: DropReason) -> bool {
-    !matches!(reason, DropReason::Overflow | DropReason::Down)
+    !matches!(reason, DropReason::Overflow | DropReason::Down | DropReason::Ordered)
 }
 
-/// The number of a flight that no other flight of the run has.
 fn numbered(flight: &Flight) -> Map<String, Value> {
-    let sender = u64::from(flight.message.from.number());
-    let number = sender << FLIGHT_BITS | flight.number & ((1 << FLIGHT_BITS) - 1);
-    fields([("flight", json!(number))])
+    fields([("flight", json!(flight.id()))])
 }
 
 fn fields(named: impl IntoIterator<Item = (&'static str, Value)>) -> Map<String, Value> {

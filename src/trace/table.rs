@@ -32,6 +32,7 @@ pub(super) fn row(what: &What) -> Row {
         What::SnapshotCreated { .. } => (Info, Storage, OnRequest, "7"),
         What::SnapshotUnwritable { .. } => (Warn, Storage, Unasked, "7"),
         What::MessageDropped { flight, .. } => (Debug, Net, message_narration(&flight.message), "5.5"),
+        What::MessageHeld { flight, .. } => (Debug, Net, message_narration(&flight.message), "5.1"),
         What::MessageSent { flight, .. } => (Trace, Net, message_narration(&flight.message), ""),
         What::MessageArrived(_) => (Trace, Net, Heartbeat, ""),
         What::State(_) => (Trace, Process, Traced, ""),

@@ -79,6 +79,10 @@ function draw(now, moves) {
 function drawTexts(state, all, flights, everywhere, moves) {
   const t = clock.t;
   drawNote(flights, everywhere);
+  if (chosenAt !== null && chosenAt !== t) {
+    chosenAt = null;
+    controls.fill('flight-buttons', []);
+  }
   drawUnderWay(flights, moves, choose);
   controls.setNames(all);
   controls.drawNode(ring.selected, ring.selected ? state.nodes[ring.selected] ?? newNode() : null);
@@ -117,9 +121,15 @@ function drawTransport() {
   byId('fork').title = `rewind to ${pointInTime(clock.t)}, then fork`;
 }
 
+// When a message was chosen: what can be done to it then goes as time passes.
+let chosenAt = null;
+
 // A message that is chosen says what it carried, and is asked about where a question fits.
 function choose(shown) {
   setText(byId('ring-note'), describe(shown));
+  chosenAt = clock.t;
+  const stands = isLive && trace === program && trace.isVirtual && program.past === null && clock.t >= trace.end;
+  controls.fill('flight-buttons', stands ? flightLines(shown.flight) : []);
   const line = flightLine(shown.flight, trace);
   if (isLive && line) send(line);
 }

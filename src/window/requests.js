@@ -11,7 +11,7 @@ function replyFlight(event) {
 
 function clientFlight(event, from, to, message, text) {
   const sent = { ...event, e: 'sent', flight: `c${event.k}`, at: from, to, message, text, term: 0, copies: 1 };
-  return { sent, ends: [{ e: 'arrived', t: event.t }], answer: null };
+  return { sent, ends: [{ e: 'arrived', t: event.t }], held: [], answer: null };
 }
 
 function requestKey(event) {
@@ -45,6 +45,13 @@ function flightLine({ sent }, trace) {
     return isRemoved(sent, trace) ? `why lost ${sent.first}` : `why ${sent.first}`;
   }
   return sent.message === 'RequestVote' || sent.message === 'VoteReply' ? `why term ${sent.term}` : null;
+}
+
+// What a person does to a message that is under way, in virtual time, where the run stands.
+function flightLines({ sent, ends }) {
+  if (isOfClient(sent) || ends.length) return [];
+  const link = `${sent.at}>${sent.to}`;
+  return [`lose ${link} ${sent.flight}`, `hold ${link} 50ms ${sent.flight}`];
 }
 
 // Whether a node removed the first of the entries that this message carried: later, and the entry of that term.

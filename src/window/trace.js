@@ -92,7 +92,7 @@ class Trace {
 
   // What an event leaves to those before it: a lost heartbeat is as quiet as its message, a leader's commit is its own.
   complete(event) {
-    if (event.e === 'lost') event.quiet = this.open.get(event.flight)?.sent.quiet ?? false;
+    if (event.e === 'lost' || event.e === 'held') event.quiet = this.open.get(event.flight)?.sent.quiet ?? false;
     else if (event.e === 'rewound') this.past = event.to < this.end ? event.to : null;
     else if (event.e === 'forked') this.past = null;
     // There a line only looks.
@@ -113,7 +113,7 @@ class Trace {
     fold(this.front, event);
     this.lanes.add(event, this.front);
     if (event.e === 'sent') {
-      const flight = { sent: event, ends: [] };
+      const flight = { sent: event, ends: [], held: [] };
       this.flights.push(flight);
       this.open.set(event.flight, flight);
       this.longest = Math.max(this.longest, (event.arrives ?? event.t) - event.t, event.delay ?? 0);
@@ -124,11 +124,19 @@ class Trace {
       this.longest = Math.max(this.longest, event.t - flight.sent.t);
       if (flight.ends.length >= (flight.sent.copies || 1)) this.open.delete(event.flight);
     }
+    if (event.e === 'held') this.addHeld(event);
     if (event.e === 'request_received' || event.e === 'replied') this.addRequest(event);
     const last = this.checkpoints.at(-1);
     if (this.events.length - last.position >= CHECKPOINT_EVENTS && event === this.events.at(-1)) {
       this.checkpoints.push({ position: this.events.length, state: structuredClone(this.front) });
     }
+  }
+
+  addHeld(event) {
+    const flight = this.open.get(event.flight);
+    if (!flight) return;
+    flight.held.push(event);
+    this.longest = Math.max(this.longest, event.arrives - flight.sent.t);
   }
 
   addRequest(event) {
@@ -222,7 +230,7 @@ function shownFlight(flight, copy, t, least) {
   const end = flight.ends[copy];
   const lost = end?.e === 'lost';
   const begin = flight.sent.t;
-  const ended = end?.t ?? flight.sent.arrives;
+  const ended = end?.t ?? flight.held.at(-1)?.arrives ?? flight.sent.arrives;
   if (ended === undefined) {
     // Its end is not known yet: it slows down before its receiver.
     const age = (t - begin) / Math.max(least, 1);

@@ -113,3 +113,34 @@ fn requests_that_the_trace_left_out_are_counted_in_the_picture() {
     let said = browser.text("byId('ring-note').textContent");
     assert!(said.contains("19900 requests of clients not shown"), "{said}");
 }
+
+#[test]
+fn what_can_be_done_to_a_message_under_way_is_offered_while_time_stands() {
+    let Some(browser) = live() else { return };
+    let end = browser.value("trace.end").as_u64().expect("a time");
+    let hear = |event: serde_json::Value| browser.run("hear(arguments[0])", &[json!(event.to_string())]);
+    hear(
+        json!({"k": 890, "t": end, "at": "n1", "e": "sent", "flight": 77, "to": "n2", "message": "AppendEntries", "term": 3,
+        "copies": 1, "arrives": end + 2_000, "quiet": false}),
+    );
+    at(&browser, end);
+    let flight = "trace.flights.find(({sent}) => sent.flight === 77)";
+    let offered =
+        || browser.text("[...byId('flight-buttons').children].map((one) => one.textContent).join()");
+    browser.run(&format!("choose({{flight: {flight}}})"), &[]);
+    assert_eq!(offered(), "lose n1>n2 77,hold n1>n2 50ms 77");
+    browser.run("byId('flight-buttons').children[1].click()", &[]);
+    browser.wait("window.sent.length === 1");
+    assert_eq!(sent(&browser), ["hold n1>n2 50ms 77"]);
+    hear(
+        json!({"k": 891, "t": end, "at": "n1", "e": "held", "flight": 77, "to": "n2", "arrives": end + 52_000}),
+    );
+    let is_drawn = |after: u64| {
+        browser.value(&format!("trace.flightsAt({}, 0).some((one) => one.flight === {flight})", end + after))
+    };
+    assert_eq!((is_drawn(50_000), is_drawn(60_000)), (json!(true), json!(false)), "it arrives later");
+    at(&browser, end - 1_000);
+    browser.wait("byId('flight-buttons').children.length === 0");
+    browser.run(&format!("choose({{flight: {flight}}})"), &[]);
+    assert_eq!(offered(), "", "the past is only looked at");
+}

@@ -18,6 +18,7 @@ pub(super) const FORCE: Slot =
 pub(super) const ANY_TARGET: Slot = Slot::optional("TARGET", Kind::Target);
 pub(super) const LINK: Slot = Slot::needed("LINK", Kind::Link);
 pub(super) const ANY_LINK: Slot = Slot::optional("LINK", Kind::Link);
+pub(super) const FLIGHT: Slot = Slot::optional("FLIGHT", Kind::Number);
 pub(super) const PERCENT: Slot = Slot::needed("PERCENT", Kind::Percent);
 pub(super) const DURATION: Slot = Slot::needed("DURATION", Kind::Duration);
 pub(super) const ANY_DURATION: Slot = Slot::optional("DURATION", Kind::Duration);

@@ -5,13 +5,13 @@ use std::sync::LazyLock;
 use super::condition::CONDITIONS;
 use super::rows::{Row, Run};
 use super::{
-    chaos, data, inspect, later, leadership, load, logs, matrix, members, network, nodes, outcome, recording,
-    report, rerun, rewind, scenario, session, settings, status, time, trace, wait, why, window,
+    chaos, data, flights, inspect, later, leadership, load, logs, matrix, members, network, nodes, outcome,
+    recording, report, rerun, rewind, scenario, session, settings, status, time, trace, wait, why, window,
 };
 use crate::console::language::{Directive, Language, ParseError};
 
 /// The verbs by theme, in the order of the help.
-const VERBS: [&[Row<Run>]; 25] = [
+const VERBS: [&[Row<Run>]; 26] = [
     status::VERBS,
     inspect::VERBS,
     why::VERBS,
@@ -24,6 +24,7 @@ const VERBS: [&[Row<Run>]; 25] = [
     leadership::VERBS,
     members::VERBS,
     network::VERBS,
+    flights::VERBS,
     time::VERBS,
     rewind::VERBS,
     settings::VERBS,

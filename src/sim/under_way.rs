@@ -1,0 +1,58 @@
+//! Messages that are on their way, and what a person does to one of them.
+
+use super::{Happening, Simulation};
+use crate::faults::DropReason;
+use crate::lab::LabError;
+use crate::lab::virtual_time::FlightChange;
+use crate::protocol::{Address, Envelope};
+use crate::trace::{Flight, What};
+use crate::types::NodeId;
+
+impl Simulation {
+    /// Changes the way of the message that arrives next on a link, or of the one with this number there. Says what it is.
+    pub(super) fn change_next_flight(
+        &mut self,
+        (from, to): (NodeId, NodeId),
+        number: Option<u64>,
+        change: FlightChange,
+    ) -> Result<String, LabError> {
+        let flies = |envelope: &Envelope| {
+            let is_on_link = (envelope.from, envelope.to) == (Address::Node(from), Address::Node(to));
+            is_on_link
+                && number.is_none_or(|number| Flight::of(envelope).is_some_and(|one| one.id() == number))
+        };
+        let found = self.queue.iter().find_map(|(place, happening)| match happening {
+            Happening::Arrives { envelope, held_back } if flies(envelope) => Some((*place, *held_back)),
+            _ => None,
+        });
+        let Some((place, was_held_back)) = found else {
+            let which =
+                number.map_or_else(|| "no message".to_string(), |number| format!("no flight {number}"));
+            return Err(LabError::new(format!("{which} is under way from {from} to {to}")));
+        };
+        let Some(Happening::Arrives { envelope, .. }) = self.queue.remove(&place) else {
+            unreachable!("it was found there")
+        };
+        let flight = Flight::of(&envelope).expect("it goes from node to node");
+        let text = flight.to_string();
+        match change {
+            FlightChange::Lose => {
+                if was_held_back {
+                    self.counts.released(envelope.from, envelope.to);
+                }
+                self.counts.dropped(std::slice::from_ref(&envelope));
+                self.tell(from, What::MessageDropped { flight, reason: DropReason::Ordered });
+                Ok(format!("{text}: lost"))
+            }
+            FlightChange::Hold(by) => {
+                if !was_held_back {
+                    self.counts.held_back(envelope.from, envelope.to);
+                }
+                let arrives = place.0 + by;
+                self.schedule(arrives.since(self.now), Happening::Arrives { envelope, held_back: true });
+                self.tell(from, What::MessageHeld { flight, arrives });
+                Ok(format!("{text}: arrives at {arrives}"))
+            }
+        }
+    }
+}
