@@ -22,7 +22,7 @@ use raftlab::raft::entry::{Content, Entry, Origin};
 use raftlab::raft::message::{self, Beat, Body, Message};
 use raftlab::raft::role::Role;
 use raftlab::raft::{Raft, Recovered};
-use raftlab::state_machine::kv::{Command, KeyValue, Keys, Query, Range};
+use raftlab::state_machine::kv::{Command, Direction, KeyValue, Keys, Query, Range, SortBy};
 use raftlab::state_machine::{Machine, Replica, StateMachine};
 use raftlab::storage::json_store::{JsonStore, SEGMENT_BYTES};
 use raftlab::storage::memory::{Files, MemoryDisk};
@@ -219,29 +219,38 @@ fn ranges(criterion: &mut Criterion) {
     for key in 0..MANY {
         filled.apply(&Command::put(format!("user:{key:07}"), "1"));
     }
-    let limited = |limit| {
-        let keys = Keys::Between("user:0500000".into(), "user:0600000".into());
-        Query::Range(Box::new(Range { limit, ..Range::of(keys) }))
-    };
-    let counted = Query::Range(Box::new(Range { only_count: true, ..Range::of(Keys::From("".into())) }));
+    let all = || Keys::From("".into());
+    let tenth = || Keys::Between("user:0500000".into(), "user:0600000".into());
+    let query = |range| Query::Range(Box::new(range));
+    let limited = |keys, limit| Range { limit, ..Range::of(keys) };
     let restored = || {
         let mut store = KeyValue::default();
         store.restore(filled.snapshot());
         store
     };
     let mut group = criterion.benchmark_group("a million keys");
-    group.sample_size(10);
+    group.sample_size(10).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
+    let first = query(limited(tenth(), 1));
     group.bench_function("the first range sorts them", |bencher| {
-        bencher.iter_batched_ref(restored, |store| store.query(&limited(1)), BatchSize::PerIteration);
+        bencher.iter_batched_ref(restored, |store| store.query(&first), BatchSize::PerIteration);
     });
     let mut store = restored();
-    store.query(&limited(1));
-    let mut range = |name: &str, query: &Query| {
-        group.bench_function(name, |bencher| bencher.iter(|| black_box(store.query(query))));
-    };
-    range("100 of a range of 100,000, and their count", &limited(100));
-    range("all of a range of 100,000", &limited(0));
-    range("the count of all", &counted);
+    store.query(&first);
+    let newest =
+        Range { direction: Some(Direction::Descending), sort_by: SortBy::Modified, ..limited(all(), 1_000) };
+    for (name, range) in [
+        ("one key", Range::of(Keys::One("user:0500000".into()))),
+        ("1,000 of all, and their count", limited(all(), 1_000)),
+        ("the last 1,000 of all", Range { direction: Some(Direction::Descending), ..limited(all(), 1_000) }),
+        ("the newest 1,000 of all", newest),
+        ("1,000 of a range of 100,000, and their count", limited(tenth(), 1_000)),
+        ("all of a range of 100,000", Range::of(tenth())),
+        ("the count of all", Range { only_count: true, ..Range::of(all()) }),
+        ("all, refused as too many", Range::of(all())),
+    ] {
+        let query = query(range);
+        group.bench_function(name, |bencher| bencher.iter(|| black_box(store.query(&query))));
+    }
     let put = Command::put("user:0500000", "2");
     group.bench_function("a put beside an index", |bencher| bencher.iter(|| black_box(store.apply(&put))));
     let mut plain = restored();

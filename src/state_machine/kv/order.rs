@@ -41,7 +41,11 @@ impl Order {
     }
 
     /// Those of these values' keys that are meant, in order.
-    pub fn of<'a>(&'a self, values: &'a Values, keys: &Keys) -> Box<dyn Iterator<Item = &'a Text> + 'a> {
+    pub fn of<'a>(
+        &'a self,
+        values: &'a Values,
+        keys: &Keys,
+    ) -> Box<dyn DoubleEndedIterator<Item = &'a Text> + 'a> {
         let (first, end) = match keys {
             Keys::One(key) => return Box::new(values.pair(key).map(|(key, _)| key).into_iter()),
             Keys::From(first) => (first, Unbounded),
@@ -49,7 +53,24 @@ impl Order {
             Keys::Between(first, end) if first > end => return Box::new(std::iter::empty()),
             Keys::Between(first, end) => (first, Excluded(end.0.as_slice())),
         };
-        let sorted = self.0.get_or_init(|| values.keys().cloned().map(Key).collect());
-        Box::new(sorted.range::<[u8], _>((Included(first.0.as_slice()), end)).map(|key| &key.0))
+        let range = self.sorted(values).range::<[u8], _>((Included(first.0.as_slice()), end));
+        Box::new(range.map(|key| &key.0))
+    }
+
+    /// How many of these values' keys are meant. Where these are not all, they are counted one by one, in the index alone.
+    pub fn count(&self, values: &Values, keys: &Keys) -> usize {
+        if let Keys::One(_) = keys {
+            return self.of(values, keys).count();
+        }
+        let sorted = self.sorted(values);
+        let is_meant = |key: Option<&Key>| key.is_some_and(|key| keys.hold(&key.0));
+        if is_meant(sorted.first()) && is_meant(sorted.last()) {
+            return sorted.len();
+        }
+        self.of(values, keys).count()
+    }
+
+    fn sorted(&self, values: &Values) -> &BTreeSet<Key> {
+        self.0.get_or_init(|| values.keys().cloned().map(Key).collect())
     }
 }

@@ -1,5 +1,10 @@
 //! Reads of many keys, with what each knows of its changes, as etcd has them.
 
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 
 use super::keys::Keys;
@@ -118,56 +123,71 @@ impl Range {
         }
     }
 
-    /// The answer.
+    /// The answer. One in the order of the keys looks at no more pairs than it tells, and at one more.
     ///
     /// # Errors
     /// The pairs have more bytes than this.
     pub(super) fn answer(&self, values: &Values, order: &Order, bytes_max: usize) -> Result<Ranged, Answer> {
-        let revision = values.revision();
-        let mut keys = order.of(values, &self.keys);
+        let too_large = || Answer::TooLarge { bytes_max: bytes_max as u64 };
+        let (revision, count) = (values.revision(), order.count(values, &self.keys));
+        let limit =
+            if self.limit == 0 { usize::MAX } else { usize::try_from(self.limit).unwrap_or(usize::MAX) };
         if self.only_count {
-            return Ok(Ranged { revision, pairs: Vec::new(), more: false, count: keys.count() as u64 });
+            return Ok(Ranged { revision, pairs: Vec::new(), more: false, count: count as u64 });
         }
-        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        // As in etcd, a range that is not sorted in a direction is cut before it is sorted.
-        let is_cut_first = self.direction.is_none() && !self.filters();
-        let looked_at = if is_cut_first && limit > 0 { limit.saturating_add(1) } else { usize::MAX };
-        let mut found: Vec<(&Text, &Item)> =
-            keys.by_ref().take(looked_at).filter_map(|key| values.pair(key)).collect();
-        let count = (found.len() + keys.count()) as u64;
-        found.retain(|(_, item)| self.modified.hold(item.modified) && self.created.hold(item.created));
-        self.sort(&mut found);
-        let more = limit > 0 && found.len() > limit;
+        // Without keys and values they are too many already.
+        if !self.filters() && count.min(limit) > bytes_max / PAIR_BYTES {
+            return Err(too_large());
+        }
+        let mut found = self.found(values, order, limit.saturating_add(1));
+        let more = found.len() > limit;
         if more {
+            found.select_nth_unstable_by(limit, |one, other| self.compare(*one, *other));
             found.truncate(limit);
         }
+        found.sort_unstable_by(|one, other| self.compare(*one, *other));
         let value_bytes = |item: &Item| if self.without_values { 0 } else { item.value.len() };
         let bytes = found.iter().map(|(key, item)| PAIR_BYTES + key.len() + value_bytes(item));
         if bytes.sum::<usize>() > bytes_max {
-            return Err(Answer::TooLarge { bytes_max: bytes_max as u64 });
+            return Err(too_large());
         }
         let pairs = found.into_iter().map(|(key, item)| self.shown(item.pair(key)));
-        Ok(Ranged { revision, pairs: pairs.collect(), more, count })
+        Ok(Ranged { revision, pairs: pairs.collect(), more, count: count as u64 })
+    }
+
+    /// The pairs that are wanted; where the order of the keys decides which are told, not more than this many.
+    fn found<'a>(&self, values: &'a Values, order: &'a Order, most: usize) -> Vec<(&'a Text, &'a Item)> {
+        let keys = order.of(values, &self.keys);
+        let backward = self.sort_by == SortBy::Key && self.direction == Some(Direction::Descending);
+        let keys: Box<dyn Iterator<Item = _>> = if backward { Box::new(keys.rev()) } else { keys };
+        let pairs = keys.filter_map(|key| values.pair(key));
+        let wanted =
+            pairs.filter(|(_, item)| self.modified.hold(item.modified) && self.created.hold(item.created));
+        // As in etcd, a range that is not sorted in a direction is cut before it is sorted.
+        let is_cut_first = self.direction.is_none() && !self.filters();
+        let by_keys = is_cut_first || self.sort_by == SortBy::Key;
+        wanted.take(if by_keys { most } else { usize::MAX }).collect()
     }
 
     fn filters(&self) -> bool {
         !is_default(&self.modified) || !is_default(&self.created)
     }
 
-    fn sort(&self, found: &mut [(&Text, &Item)]) {
-        let compare = |one: &(&Text, &Item), other: &(&Text, &Item)| match self.sort_by {
-            SortBy::Key => one.0.cmp(other.0),
+    /// Which is told first. Where this leaves two equal, their keys decide.
+    fn compare(&self, one: (&Text, &Item), other: (&Text, &Item)) -> Ordering {
+        let by_key = || one.0.cmp(other.0);
+        let ascending = match self.sort_by {
+            SortBy::Key => by_key(),
             SortBy::Version => one.1.version.cmp(&other.1.version),
             SortBy::Created => one.1.created.cmp(&other.1.created),
             SortBy::Modified => one.1.modified.cmp(&other.1.modified),
             SortBy::Value => one.1.value.cmp(&other.1.value),
         };
-        match self.direction {
-            // They come in the order of the keys.
-            None | Some(Direction::Ascending) if self.sort_by == SortBy::Key => {}
-            None | Some(Direction::Ascending) => found.sort_by(compare),
-            Some(Direction::Descending) => found.sort_by(|one, other| compare(one, other).reverse()),
-        }
+        let directed = match self.direction {
+            None | Some(Direction::Ascending) => ascending,
+            Some(Direction::Descending) => ascending.reverse(),
+        };
+        directed.then_with(by_key)
     }
 
     fn shown(&self, pair: Pair) -> Pair {
