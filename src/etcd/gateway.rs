@@ -1,10 +1,15 @@
 //! etcd's JSON gateway, asked over one connection.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{NextTimeout, TcpConnector};
 use ureq::{Agent, Error, Timeout};
 
 /// An answer to a client is a few values.
@@ -34,6 +39,11 @@ pub enum Failure {
 #[derive(Debug)]
 pub struct Gateway(Agent);
 
+/// Finds out where to connect. A request with a time limit looks a name up in a thread of its own, and so each request would
+/// start a thread, though its connection is there and an address of numbers needs no look-up.
+#[derive(Debug, Default)]
+struct Addresses(DefaultResolver);
+
 /// How etcd says that it cannot.
 #[derive(Deserialize)]
 struct Refusal {
@@ -51,7 +61,7 @@ impl Gateway {
             .max_idle_connections_per_host(1)
             // Members are asked themselves, though the environment may name a proxy.
             .proxy(None);
-        Gateway(config.build().new_agent())
+        Gateway(Agent::with_parts(config.build(), TcpConnector::default(), Addresses::default()))
     }
 
     /// Asks the member at this address, as in `http://127.0.0.1:2379`. It is sent once at most.
@@ -79,6 +89,21 @@ impl Gateway {
             Ok(Refusal { error, .. }) => Failure::Open(error),
             Err(_) => Failure::Foreign(format!("it answers {status} to /v3/{route}")),
         })
+    }
+}
+
+impl Resolver for Addresses {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, Error> {
+        let numbers = uri.authority().and_then(|authority| authority.as_str().parse::<SocketAddr>().ok());
+        let Some(address) = numbers else { return self.0.resolve(uri, config, timeout) };
+        let mut found = self.empty();
+        found.push(address);
+        Ok(found)
     }
 }
 

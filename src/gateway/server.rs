@@ -142,7 +142,7 @@ impl Shared {
         connection.set_nodelay(true)?;
         let mut incoming = Incoming::new(LIMITS);
         loop {
-            if incoming.is_empty() && !wait_for_request(&connection, place)? {
+            if incoming.is_empty() && !wait_for_request(&connection, &mut incoming, place)? {
                 return Ok(());
             }
             let stays = self.answer(&mut connection, &mut incoming)? && !self.places.are_closed();
@@ -175,11 +175,11 @@ impl Shared {
     }
 }
 
-/// Waits for the first byte of a request. False when none comes, or the connection's place was needed.
-fn wait_for_request(connection: &TcpStream, place: &Place) -> io::Result<bool> {
+/// Waits for the first bytes of a request and takes them. False when none come, or the connection's place was needed.
+fn wait_for_request(connection: &TcpStream, incoming: &mut Incoming, place: &Place) -> io::Result<bool> {
     place.rest();
     connection.set_read_timeout(Some(IDLE))?;
-    let comes = connection.peek(&mut [0]).is_ok_and(|bytes| bytes > 0);
+    let comes = incoming.begins(&mut &*connection);
     Ok(place.work() && comes)
 }
 

@@ -89,6 +89,12 @@ impl Incoming {
         self.bytes.is_empty()
     }
 
+    /// Waits for the first bytes of a further request and takes them: mostly they are all of it. False if none come.
+    #[cfg(feature = "http")]
+    pub(crate) fn begins(&mut self, input: &mut impl Read) -> bool {
+        self.read_part(input, PART).is_ok()
+    }
+
     /// Reads a whole request.
     ///
     /// # Errors
