@@ -124,3 +124,29 @@ fn failure(error: &Error) -> Failure {
         _ => Failure::Open(text),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ureq::unversioned::transport::time;
+
+    use super::*;
+
+    fn found(address: &str, after: time::Duration) -> Vec<SocketAddr> {
+        let timeout = NextTimeout { after, reason: Timeout::Global, ..NextTimeout::default() };
+        let uri = address.parse().expect("an address");
+        let found = Addresses::default().resolve(&uri, &Config::default(), timeout);
+        found.expect("it is of this machine").iter().copied().collect()
+    }
+
+    #[test]
+    fn an_address_of_numbers_is_not_looked_up_and_a_name_is() {
+        let listener = |address: &str| address.parse::<SocketAddr>().expect("an address");
+        for numbers in ["127.0.0.1:2379", "[::1]:2379"] {
+            // No time is left for a look-up.
+            let found = found(&format!("http://{numbers}/v3/kv/put"), time::Duration::from_secs(0));
+            assert_eq!(found, [listener(numbers)]);
+        }
+        let found = found("http://localhost:2379", time::Duration::NotHappening);
+        assert!(!found.is_empty() && found.iter().all(|address| address.ip().is_loopback()), "{found:?}");
+    }
+}
