@@ -201,6 +201,12 @@ pub enum What {
     /// A message of this node that is under way arrives later than it would have: a person chose it.
     #[display("{flight} (held back until {arrives})")]
     MessageHeld { flight: Flight, arrives: Time },
+    /// A client's request to this node was lost on its way.
+    #[display("does not get request {attempt} of {client} ({reason})")]
+    RequestLost { client: ClientId, attempt: Attempt, reason: DropReason },
+    /// This node's answer to a client's request was lost on its way.
+    #[display("answers request {attempt} of {client}, which does not get the answer ({reason})")]
+    ReplyLost { client: ClientId, attempt: Attempt, reason: DropReason },
 }
 
 /// What a node starts with.

@@ -5,8 +5,8 @@ use log::Level;
 use super::Cluster;
 use crate::faults::{End, Fate};
 use crate::net::counts::LinkCounts;
-use crate::server::report::message_sent;
-use crate::trace::{Flight, What};
+use crate::server::report::decided;
+use crate::trace::What;
 use crate::types::NodeId;
 
 impl<M> Cluster<M> {
@@ -46,9 +46,9 @@ impl<M> Cluster<M> {
         let clock = self.context.clock;
         self.network.observe(Some(Box::new(move |envelope, fate| {
             if (watch || all || matches!(fate, Fate::Dropped(_)))
-                && let Some(flight) = Flight::of(envelope)
+                && let Some((node, what)) = decided(envelope, *fate)
             {
-                reporter.tell(clock.now(), flight.message.from, [message_sent(flight, *fate, None)]);
+                reporter.tell(clock.now(), node, [what]);
             }
         })));
     }

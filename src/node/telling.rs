@@ -5,15 +5,14 @@ use log::Level;
 use super::event_loop::EventLoop;
 use crate::faults::DropReason;
 use crate::protocol::Envelope;
-use crate::server::report::request_received;
+use crate::server::report::{lost, request_received};
 use crate::trace::{Flight, What};
 use crate::types::{NodeId, Time};
 
 impl EventLoop {
     pub(super) fn drop_message(&self, envelope: &Envelope) {
-        if let Some(flight) = Flight::of(envelope) {
-            let reason = DropReason::Overflow;
-            self.tell(flight.message.from, [What::MessageDropped { flight, reason }]);
+        if let Some((node, what)) = lost(envelope, DropReason::Overflow) {
+            self.tell(node, [what]);
         }
     }
 

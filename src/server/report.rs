@@ -3,11 +3,11 @@
 //! Both drivers tell the same, so that a log file and a transcript of virtual time read alike.
 
 use super::{Outbox, Server};
-use crate::faults::Fate;
+use crate::faults::{DropReason, Fate};
 use crate::protocol::{Address, Envelope, Packet, Reply, Response};
 use crate::raft::message::Message;
 use crate::trace::{Flight, NodeState, ReplyKind, What};
-use crate::types::Time;
+use crate::types::NodeId;
 
 impl Server {
     /// The event of its start. `fresh` says that its disk was empty, `repaired` what was repaired there.
@@ -75,13 +75,33 @@ pub fn replied(envelope: &Envelope) -> Option<What> {
     }
 }
 
-/// The event of a message that the network decided on.
-pub fn message_sent(flight: Flight, fate: Fate, arrives: Option<Time>) -> What {
-    match fate {
-        Fate::Dropped(reason) => What::MessageDropped { flight, reason },
-        Fate::Delivered { delay, duplicate } => {
-            What::MessageSent { flight, delay, twice: duplicate.is_some(), arrives }
+/// The event of an envelope that the network decided on, and the node that it is told of: the sender of a message, the node
+/// that a client's lost request or answer is about. None for what a client and a node exchange as they should.
+pub fn decided(envelope: &Envelope, fate: Fate) -> Option<(NodeId, What)> {
+    match (Flight::of(envelope), fate) {
+        (Some(flight), Fate::Delivered { delay, duplicate }) => {
+            let (from, twice) = (flight.message.from, duplicate.is_some());
+            Some((from, What::MessageSent { flight, delay, twice, arrives: None }))
         }
+        (None, Fate::Delivered { .. }) => None,
+        (_, Fate::Dropped(reason)) => lost(envelope, reason),
+    }
+}
+
+/// The event of an envelope that was lost, and the node that it is told of.
+pub fn lost(envelope: &Envelope, reason: DropReason) -> Option<(NodeId, What)> {
+    match (&envelope.packet, envelope.from, envelope.to) {
+        (Packet::Raft(message), ..) => {
+            let flight = Flight::of(envelope)?;
+            Some((message.from, What::MessageDropped { flight, reason }))
+        }
+        (Packet::Request(request), Address::Client(client), Address::Node(node)) => {
+            Some((node, What::RequestLost { client, attempt: request.attempt, reason }))
+        }
+        (Packet::Reply(reply), Address::Node(node), Address::Client(client)) => {
+            Some((node, What::ReplyLost { client, attempt: reply.attempt, reason }))
+        }
+        _ => None,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::protocol::{Address, Envelope};
 use crate::raft::entry::Content;
 use crate::raft::message::{Body, Extra, Message};
 use crate::server::Arrival;
-use crate::server::report::message_sent;
+use crate::server::report::lost;
 use crate::trace::{Flight, What};
 use crate::types::{ClientId, Member, NodeId, Time};
 
@@ -21,7 +21,7 @@ impl Simulation {
             Address::Client(id) => {
                 let now = self.now;
                 let Some(client) = self.clients.get_mut(&id) else {
-                    return self.counts.dropped(std::slice::from_ref(&envelope));
+                    return self.lose(&envelope, DropReason::Down);
                 };
                 self.counts.delivered(std::slice::from_ref(&envelope));
                 client.receive(now, envelope);
@@ -36,11 +36,7 @@ impl Simulation {
                 self.deliver(name, Arrival::Envelope(envelope));
             }
             Address::Node(_) => {
-                self.counts.dropped(std::slice::from_ref(&envelope));
-                if let Some(flight) = self.flight(&envelope) {
-                    let reason = DropReason::Down;
-                    self.tell(flight.message.from, What::MessageDropped { flight, reason });
-                }
+                self.lose(&envelope, DropReason::Down);
                 if let Some(refusal) = envelope.unreachable() {
                     self.counts.sent(std::slice::from_ref(&refusal));
                     let happening = Happening::Arrives { envelope: refusal, held_back: false };
@@ -87,24 +83,29 @@ impl Simulation {
     pub(super) fn send(&mut self, envelope: Envelope) {
         let (from, to) = (envelope.from, envelope.to);
         self.counts.sent(std::slice::from_ref(&envelope));
-        let fate = self.faults.decide(from, to);
-        let flight = self.flight(&envelope);
-        let arrives = match fate {
-            Fate::Dropped(_) => {
-                self.counts.dropped(std::slice::from_ref(&envelope));
-                None
-            }
-            Fate::Delivered { delay, duplicate } => {
-                let copy = duplicate.map(|later| {
-                    self.counts.duplicated(from, to);
-                    self.put_on_its_way(envelope.clone(), later)
-                });
-                let arrives = self.put_on_its_way(envelope, delay);
-                Some(copy.map_or(arrives, |copy| copy.min(arrives)))
-            }
+        let (delay, duplicate) = match self.faults.decide(from, to) {
+            Fate::Dropped(reason) => return self.lose(&envelope, reason),
+            Fate::Delivered { delay, duplicate } => (delay, duplicate),
         };
+        let flight = self.flight(&envelope);
+        let copy = duplicate.map(|later| {
+            self.counts.duplicated(from, to);
+            self.put_on_its_way(envelope.clone(), later)
+        });
+        let arrives = self.put_on_its_way(envelope, delay);
         if let Some(flight) = flight {
-            self.tell(flight.message.from, message_sent(flight, fate, arrives));
+            let (twice, first) = (copy.is_some(), copy.map_or(arrives, |copy| copy.min(arrives)));
+            let (from, arrives) = (flight.message.from, Some(first));
+            self.tell(from, What::MessageSent { flight, delay, twice, arrives });
+        }
+    }
+
+    pub(super) fn lose(&mut self, envelope: &Envelope, reason: DropReason) {
+        self.counts.dropped(std::slice::from_ref(envelope));
+        if self.observer.is_some()
+            && let Some((node, what)) = lost(envelope, reason)
+        {
+            self.tell(node, what);
         }
     }
 

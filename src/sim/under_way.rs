@@ -40,8 +40,7 @@ impl Simulation {
                 if was_held_back {
                     self.counts.released(envelope.from, envelope.to);
                 }
-                self.counts.dropped(std::slice::from_ref(&envelope));
-                self.tell(from, What::MessageDropped { flight, reason: DropReason::Ordered });
+                self.lose(&envelope, DropReason::Ordered);
                 Ok(format!("{text}: lost"))
             }
             FlightChange::Hold(by) => {

@@ -115,6 +115,19 @@ impl TraceLines {
                 let more = (left_out > 0).then(|| ("left_out".to_string(), json!(left_out)));
                 vec![self.named_line(event, more)]
             }
+            What::RequestLost { client, attempt, reason } | What::ReplyLost { client, attempt, reason } => {
+                if !self.requests.lose(*time, *node) {
+                    return Vec::new();
+                }
+                let fields = fields([
+                    ("client", json!(client.to_string())),
+                    ("attempt", json!(attempt)),
+                    ("reason", json!(reason.to_string())),
+                ]);
+                let name =
+                    if matches!(what, What::RequestLost { .. }) { "request_lost" } else { "reply_lost" };
+                vec![self.line(*time, at, name, fields, &event.sentence())]
+            }
             What::Replied { client, attempt, outcome } => {
                 if !self.requests.end(*node, *client, *attempt) {
                     return Vec::new();

@@ -79,7 +79,11 @@ impl Memory {
     pub fn observe(&self, event: &TraceEvent) {
         let kept = &self.0[usize::from(event.node.number())];
         match &event.what {
-            What::State(_) | What::Replied { .. } | What::Raft(Event::AppendSent { count: 0, .. }) => {}
+            What::State(_)
+            | What::Replied { .. }
+            | What::RequestLost { .. }
+            | What::ReplyLost { .. }
+            | What::Raft(Event::AppendSent { count: 0, .. }) => {}
             What::RequestReceived { client, call: Call::Command { origin, .. }, .. } => {
                 let (time, node) = (event.time, event.node);
                 let (session, serial) = (origin.session, origin.serial);

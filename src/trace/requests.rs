@@ -39,6 +39,8 @@ pub(super) struct Requests(BTreeMap<NodeId, NodeRequests>);
 struct NodeRequests {
     second: u64,
     told: u32,
+    /// Losses that were told.
+    lost: u32,
     left_out: u64,
     /// Told, and not answered yet.
     open: BTreeSet<(ClientId, Attempt)>,
@@ -67,10 +69,7 @@ impl Requests {
         attempt: Attempt,
     ) -> Option<u64> {
         let known = self.0.entry(node).or_default();
-        let second = time.as_micros() / 1_000_000;
-        if second != known.second {
-            (known.second, known.told) = (second, 0);
-        }
+        known.note(time);
         if known.told == TOLD_MAX {
             known.left_out += 1;
             return None;
@@ -86,9 +85,26 @@ impl Requests {
         Some(std::mem::take(&mut known.left_out))
     }
 
+    /// Whether the loss of a request, or of an answer, is told.
+    pub(super) fn lose(&mut self, time: Time, node: NodeId) -> bool {
+        let known = self.0.entry(node).or_default();
+        known.note(time);
+        known.lost += 1;
+        known.lost <= TOLD_MAX
+    }
+
     /// Whether the answer to a request is told: as its request was.
     pub(super) fn end(&mut self, node: NodeId, client: ClientId, attempt: Attempt) -> bool {
         self.0.get_mut(&node).is_some_and(|known| known.open.remove(&(client, attempt)))
+    }
+}
+
+impl NodeRequests {
+    fn note(&mut self, time: Time) {
+        let second = time.as_micros() / 1_000_000;
+        if second != self.second {
+            (self.second, self.told, self.lost) = (second, 0, 0);
+        }
     }
 }
 
@@ -107,6 +123,9 @@ mod tests {
         let later = Time::from_nanos(1_000_000_000);
         assert_eq!(requests.take(later, node, client, 20_000), Some(20_000 - u64::from(TOLD_MAX)));
         assert_eq!(requests.take(later, node, client, 20_001), Some(0));
+
+        let lost = (0..200).filter(|_| requests.lose(later, node)).count();
+        assert_eq!(lost, TOLD_MAX as usize);
 
         let answered = (0..20_002).filter(|attempt| requests.end(node, client, *attempt)).count();
         assert_eq!(answered, told.len() + 2, "an answer is told where its request was");

@@ -38,6 +38,7 @@ pub(super) fn row(what: &What) -> Row {
         What::State(_) => (Trace, Process, Traced, ""),
         What::RequestReceived { .. } => (Debug, Client, OnRequest, "8"),
         What::Replied { .. } => (Trace, Client, Traced, "8"),
+        What::RequestLost { .. } | What::ReplyLost { .. } => (Debug, Client, OnRequest, "8"),
         What::RequestInvalid { .. } => (Warn, Client, OnRequest, "8"),
     }
 }

@@ -9,7 +9,7 @@ const KINDS = {
     'life', 'disk', 'ordered', 'fault_ended', 'machine_slow'],
   console: ['directive', 'answer', 'said', 'rewound', 'forked', 'gap'],
   checks: ['property'],
-  messages: ['sent', 'lost', 'held'],
+  messages: ['sent', 'lost', 'held', 'request_lost', 'reply_lost'],
 };
 
 // Kinds that are shown from the beginning. Of the others there are many: each message, each answer of a disk.

@@ -9,6 +9,12 @@ function replyFlight(event) {
   return clientFlight({ ...event, ok: event.outcome === 'done' }, event.at, event.client, 'RequestReply', text);
 }
 
+// A request or an answer that the network lost: it leaves when that is told.
+function lostFlight(event) {
+  const flight = event.e === 'request_lost' ? requestFlight(event) : replyFlight({ ...event, outcome: 'lost' });
+  return { ...flight, ends: [{ e: 'lost', t: event.t, reason: event.reason }] };
+}
+
 function clientFlight(event, from, to, message, text) {
   const sent = { ...event, e: 'sent', flight: `c${event.k}`, at: from, to, message, text, term: 0, copies: 1 };
   return { sent, ends: [{ e: 'arrived', t: event.t }], held: [], answer: null };
@@ -33,7 +39,8 @@ function describe({ flight, reason }) {
   if (isOfClient(sent)) {
     const { answer } = flight;
     const became = sent.message === 'RequestReply' ? '' : answer ? `; answered at ${seconds(answer.t)}: ${answer.outcome}` : '; no answer so far';
-    return `${seconds(sent.t)} ${sent.text}${became}`;
+    const lost = flight.ends[0].e === 'lost';
+    return `${seconds(sent.t)} ${sent.text}${lost ? '' : became}`;
   }
   const end = flight.ends.map((event) => `${event.e} at ${seconds(event.t)}${event.reason ? ` (${event.reason})` : ''}`).join(', ');
   return `${seconds(sent.t)} ${sent.text ?? `${sent.at} -> ${sent.to} ${sent.message}`}; ${end || 'under way'}${reason && !end ? ` (${reason})` : ''}`;

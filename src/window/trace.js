@@ -126,10 +126,21 @@ class Trace {
     }
     if (event.e === 'held') this.addHeld(event);
     if (event.e === 'request_received' || event.e === 'replied') this.addRequest(event);
+    if (event.e === 'request_lost' || event.e === 'reply_lost') this.addLost(event);
     const last = this.checkpoints.at(-1);
     if (this.events.length - last.position >= CHECKPOINT_EVENTS && event === this.events.at(-1)) {
       this.checkpoints.push({ position: this.events.length, state: structuredClone(this.front) });
     }
+  }
+
+  // An answer that left is found again: it does not arrive.
+  addLost(event) {
+    const lost = lostFlight(event);
+    const recent = this.flights.slice(-RECENT_FLIGHTS);
+    const left = event.e === 'reply_lost' &&
+      recent.findLast(({ sent }) => sent.message === 'RequestReply' && sent.client === event.client && sent.attempt === event.attempt && sent.at === event.at);
+    if (left) Object.assign(left, { ends: lost.ends, sent: { ...left.sent, text: lost.sent.text } });
+    else this.flights.push(lost);
   }
 
   addHeld(event) {
@@ -222,6 +233,9 @@ class Trace {
     return found;
   }
 }
+
+// Flights among which an answer is sought that was lost.
+const RECENT_FLIGHTS = 1000;
 
 // A message that was lost leaves a cross for this long, in microseconds of the run.
 const LOST_SHOWN = 200000;

@@ -144,3 +144,28 @@ fn what_can_be_done_to_a_message_under_way_is_offered_while_time_stands() {
     browser.run(&format!("choose({{flight: {flight}}})"), &[]);
     assert_eq!(offered(), "", "the past is only looked at");
 }
+
+#[test]
+fn what_the_network_lost_of_a_client_does_not_arrive_in_the_picture() {
+    let Some(browser) = live() else { return };
+    let end = browser.value("trace.end").as_u64().expect("a time");
+    let client = |k: u64, name: &str, more: serde_json::Value| {
+        let mut event =
+            json!({"k": k, "t": end, "at": "n2", "e": name, "client": "c7", "attempt": 9, "text": name});
+        event.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        browser.run("hear(arguments[0])", &[json!(event.to_string())]);
+    };
+    client(890, "request_received", json!({"call": "command"}));
+    client(891, "replied", json!({"outcome": "done"}));
+    client(892, "reply_lost", json!({"reason": "link cut"}));
+    client(893, "request_lost", json!({"attempt": 10, "reason": "loss"}));
+    let of_client = "trace.flights.filter(({sent}) => sent.client === 'c7')";
+    let ends = browser
+        .text(&format!("{of_client}.map(({{sent, ends}}) => `${{sent.message}} ${{ends[0].e}}`).join()"));
+    assert_eq!(ends, "Request arrived,RequestReply lost,Request lost");
+    let crosses = format!(
+        "trace.flightsAt({}, 1000).filter((one) => one.lost && one.flight.sent.client).map((one) => one.reason).join()",
+        end + 900
+    );
+    assert_eq!(browser.text(&crosses), "loss,link cut");
+}

@@ -109,6 +109,15 @@ mod tests {
     }
 
     #[test]
+    fn what_clients_and_nodes_lose_of_one_another_is_told() {
+        let (mut desk, leader, _) = desk();
+        let said = desk.lines(&format!("cut {leader}>clients\nput x 1 --timeout 200ms"));
+        assert!(said.contains(", which does not get the answer (link cut)"), "{said}");
+        let said = desk.lines(&format!("heal\ncut clients>{leader}\nput x 2 --timeout 200ms"));
+        assert!(said.contains(&format!("{leader} does not get request ")), "{said}");
+    }
+
+    #[test]
     fn what_names_no_single_link_between_nodes_is_refused() {
         let (mut desk, ..) = desk();
         for link in ["n1<>n2", "n1>clients", "n1>all", "nodes"] {

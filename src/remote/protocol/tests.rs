@@ -226,13 +226,16 @@ fn whats() -> Vec<What> {
         sent(append.clone(), Duration::ZERO, false),
         sent(Body::VoteReply { granted: false }, Duration::ZERO, true),
         sent(part.clone(), Duration::from_nanos(1), false),
-        What::MessageArrived(flight(part)),
+        What::MessageArrived(flight(part.clone())),
         What::MessageDropped { flight: flight(append), reason: DropReason::Partition },
         What::State(Box::new(state())),
         What::RequestReceived { client: ClientId(7), attempt: 3, call: Call::Command { origin, command } },
         What::RequestReceived { client: ClientId(7), attempt: 4, call: read },
         What::Replied { client: ClientId(7), attempt: 4, outcome: ReplyKind::Rejected },
         What::RequestInvalid { client: ClientId(7), reason: reason() },
+        What::RequestLost { client: ClientId(7), attempt: 4, reason: DropReason::Cut },
+        What::ReplyLost { client: ClientId(7), attempt: 4, reason: DropReason::Ordered },
+        What::MessageHeld { flight: flight(part), arrives: Time::from_nanos(5) },
     ];
     whats.extend(events().into_iter().map(What::Raft));
     whats
