@@ -1,14 +1,26 @@
 //! Messages that are on their way, and what a person does to one of them.
 
+use std::collections::BTreeSet;
+
 use super::{Happening, Simulation};
 use crate::faults::DropReason;
 use crate::lab::LabError;
 use crate::lab::virtual_time::FlightChange;
 use crate::protocol::{Address, Envelope};
+use crate::text::joined;
 use crate::trace::{Flight, What};
 use crate::types::NodeId;
 
 impl Simulation {
+    /// The links from node to node on which a message is under way.
+    fn links_in_use(&self) -> BTreeSet<String> {
+        let flights = self.queue.values().filter_map(|happening| match happening {
+            Happening::Arrives { envelope, .. } => envelope.message(),
+            _ => None,
+        });
+        flights.map(|message| format!("{}>{}", message.from, message.to)).collect()
+    }
+
     /// Changes the way of the message that arrives next on a link, or of the one with this number there. Says what it is.
     pub(super) fn change_next_flight(
         &mut self,
@@ -28,7 +40,11 @@ impl Simulation {
         let Some((place, was_held_back)) = found else {
             let which =
                 number.map_or_else(|| "no message".to_string(), |number| format!("no flight {number}"));
-            return Err(LabError::new(format!("{which} is under way from {from} to {to}")));
+            let links: Vec<String> = self.links_in_use().into_iter().collect();
+            let others = if links.is_empty() { "no message".to_string() } else { joined(&links, ", ") };
+            return Err(LabError::new(format!(
+                "{which} is under way from {from} to {to}; under way: {others}"
+            )));
         };
         let Some(Happening::Arrives { envelope, .. }) = self.queue.remove(&place) else {
             unreachable!("it was found there")

@@ -221,5 +221,14 @@ fn a_request_that_a_disk_has_no_room_for_is_told_with_its_answer() {
     cluster.order(node, NodeOrder::Disk(DiskChange::Stall(Duration::ZERO))).unwrap();
     drop(under_way);
     cluster.shutdown();
-    assert!(events.read().answered > 0);
+    let events = events.0.lock();
+    let refused = events.iter().find_map(|event| match event.what {
+        What::Replied { client, attempt, outcome: ReplyKind::Rejected } => Some((client, attempt)),
+        _ => None,
+    });
+    let asked = events.iter().any(|event| match event.what {
+        What::RequestReceived { client, attempt, .. } => Some((client, attempt)) == refused,
+        _ => false,
+    });
+    assert!(asked, "the request of {refused:?} was told, too");
 }
