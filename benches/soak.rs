@@ -190,4 +190,5 @@ fn replay(record: &Path) {
         report.skipped
     );
     report.differences.iter().take(5).for_each(|difference| println!("{difference:?}"));
+    assert!(report.differences.is_empty() && report.skipped == 0 && whole, "the replay is not the run");
 }

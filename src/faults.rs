@@ -58,7 +58,7 @@ pub enum DropReason {
     /// No node or client is registered at the destination.
     Down,
     /// A person chose this message.
-    Ordered,
+    Chosen,
 }
 
 #[derive(Clone, Debug)]
@@ -402,7 +402,7 @@ impl fmt::Display for DropReason {
             DropReason::Loss => "lost",
             DropReason::Overflow => "queue full",
             DropReason::Down => "destination down",
-            DropReason::Ordered => "by order",
+            DropReason::Chosen => "by hand",
         })
     }
 }

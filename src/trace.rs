@@ -3,6 +3,7 @@
 //! An event reports and explains; no rule reads one. How much is shown is up to the reader: `table` gives each event its
 //! level for logs, its topic for the console's `events`, and when the console shows it.
 
+mod acknowledged;
 mod facade;
 mod filter;
 mod flight;
@@ -21,6 +22,7 @@ use derive_more::Display;
 use log::Level;
 use serde::{Deserialize, Serialize};
 
+pub use acknowledged::Acknowledged;
 pub(crate) use facade::{is_logged, log_event, target};
 pub use filter::EventFilter;
 pub use flight::Flight;
@@ -29,7 +31,7 @@ pub(crate) use logs::log_files;
 pub use logs::{LogsError, NodeLogs, TARGET};
 pub use memory::{Asked, Memory, Moment, Remembered};
 pub use merge::{LogLine, LogTail, Merge, merge};
-pub use recording::{Acknowledged, Passage, PassageEnd, Recorded, Recording, distances};
+pub use recording::{Passage, PassageEnd, Recorded, Recording, distances};
 pub use requests::ReplyKind;
 pub use state::{FollowerState, NodeState, TermRun};
 

@@ -151,10 +151,14 @@ const DOCUMENTS: &[&str] = &[
     "docs/FAULTS.md",
     "docs/FILES.md",
     "docs/HTTP.md",
+    "docs/PARTS.md",
     "docs/PERFORMANCE.md",
     "docs/TESTING.md",
     "docs/TRACE.md",
 ];
+
+/// Words of `ARCHITECTURE.md`, drawing and tables included.
+const TOUR_WORDS: usize = 1_500;
 
 /// The files of the project's folder itself that are no documents. Those whose names begin with a dot are a tool's.
 const ROOT_FILES: &[&str] = &[
@@ -290,6 +294,22 @@ fn each_rule_of_figure_2_is_tagged_once() {
 #[test]
 fn figure_2_can_be_read_in_one_sitting() {
     complain(&paper(&sources(&["src"], &["rs"])));
+}
+
+#[test]
+fn the_tour_can_be_read_in_one_sitting() {
+    let tour = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("a document");
+    complain(&too_long(&tour));
+    assert_eq!(too_long(&"word | ".repeat(TOUR_WORDS + 1)).len(), 1);
+    assert_eq!(too_long(&"word | ".repeat(TOUR_WORDS)).len(), 0);
+}
+
+fn too_long(tour: &str) -> Vec<String> {
+    let words = tour.split_whitespace().filter(|word| word.contains(char::is_alphabetic)).count();
+    let text = format!(
+        "ARCHITECTURE.md has {words} words, not {TOUR_WORDS}: move what is of one part to docs/PARTS.md"
+    );
+    Vec::from_iter((words > TOUR_WORDS).then_some(text))
 }
 
 #[test]

@@ -74,7 +74,7 @@ use self::course::Course;
 use self::later::Later;
 use self::load::Loads;
 use self::rewind::again::Aside;
-use self::rewind::parks::Parks;
+use self::rewind::copies::Copies;
 use self::scenario::Underway;
 use self::tape::{Source, is_done_once};
 use self::trace::{Traced, Tracing};
@@ -133,7 +133,8 @@ pub struct Console<L: ?Sized = dyn Lab> {
     course: Course,
     /// The end of the run, while it stands in its past.
     later: Option<Box<Aside>>,
-    parks: Parks,
+    /// Copies of the run, from which it can be made again.
+    copies: Copies,
     tracing: Option<Tracing>,
     /// What the trace last told of all that no node tells.
     traced: Traced,
@@ -177,7 +178,7 @@ impl<L: Lab + 'static> Console<L> {
             narrator,
             course,
             later: None,
-            parks: Parks::default(),
+            copies: Copies::default(),
             tracing: None,
             traced: Traced::default(),
             depth: 0,

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 
 use super::printer::Output;
 use super::tracer::Tracer;
+use crate::faults::DropReason;
 use crate::text::layout::stamp;
 pub use crate::trace::EventFilter;
 use crate::trace::{Acknowledged, Memory, Recorded, Recording, TraceEvent, TraceLines, What};
@@ -117,7 +118,14 @@ impl Narrator {
 
     /// Whether a message acknowledges nothing new: the answer to a heartbeat.
     fn repeats_acknowledgement(&self, what: &What) -> bool {
-        let is_lost = matches!(what, What::MessageDropped { .. });
+        let is_lost = match what {
+            What::MessageHeld { .. } => return false,
+            What::MessageDropped { flight, reason: DropReason::Chosen } => {
+                self.0.acknowledged.lock().forget(&flight.message);
+                return false;
+            }
+            _ => matches!(what, What::MessageDropped { .. }),
+        };
         what.message().is_some_and(|message| self.0.acknowledged.lock().repeats(message, is_lost))
     }
 

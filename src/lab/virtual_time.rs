@@ -25,14 +25,17 @@ pub trait VirtualTime {
     fn step(&mut self, until: Time) -> bool;
 
     /// A copy of the run as it stands; none while it does what cannot be copied.
-    fn park(&self) -> Option<Parked>;
+    fn copy(&self) -> Option<Parked>;
+
+    /// About the bytes of memory that a copy takes.
+    fn copy_bytes(&self) -> usize;
 
     /// Begins the run again: from a copy of it, or with the same seed, the settings that it began with, and no fault. It
     /// stops at this place, as if a person had interrupted it there, and takes no pauses until then. Returns the run so far.
     fn begin_again(&mut self, from: Option<&Parked>, stop: Stop, look: Look) -> Parked;
 
     /// Changes the way of the message that arrives next on a link between nodes, or of the one with this number there, as
-    /// traces number flights. Says what it is.
+    /// traces number flights. Says its number, and what becomes of it.
     ///
     /// # Errors
     /// No such message is under way.
@@ -41,7 +44,7 @@ pub trait VirtualTime {
         link: (NodeId, NodeId),
         number: Option<u64>,
         change: FlightChange,
-    ) -> Result<String, LabError>;
+    ) -> Result<(u64, String), LabError>;
 
     /// Lets a run that follows a recording continue by itself.
     ///

@@ -88,7 +88,7 @@ pub fn decided(envelope: &Envelope, fate: Fate) -> Option<(NodeId, What)> {
     }
 }
 
-/// The event of an envelope that was lost, and the node that it is told of.
+/// The event of an envelope that was lost, and the node that it is told of; none for the network's own answers.
 pub fn lost(envelope: &Envelope, reason: DropReason) -> Option<(NodeId, What)> {
     match (&envelope.packet, envelope.from, envelope.to) {
         (Packet::Raft(message), ..) => {
@@ -98,6 +98,7 @@ pub fn lost(envelope: &Envelope, reason: DropReason) -> Option<(NodeId, What)> {
         (Packet::Request(request), Address::Client(client), Address::Node(node)) => {
             Some((node, What::RequestLost { client, attempt: request.attempt, reason }))
         }
+        (Packet::Reply(Reply { response: Response::Unreachable, .. }), ..) => None,
         (Packet::Reply(reply), Address::Node(node), Address::Client(client)) => {
             Some((node, What::ReplyLost { client, attempt: reply.attempt, reason }))
         }

@@ -4,15 +4,26 @@ use std::collections::BTreeMap;
 
 use super::Simulation;
 use super::node::Node;
+use crate::panics::caught;
 use crate::types::NodeId;
 
 impl Simulation {
-    /// A copy, which continues as this one would. None while a node has work under way that cannot be copied, and of a run
+    /// A copy, which continues as this one would. None while a node has work under way beside its log, and of a run
     /// that follows a recording or has a broken rule.
-    pub(super) fn copy(&self) -> Option<Simulation> {
+    pub(super) fn copied(&self) -> Option<Simulation> {
         let is_idle = self.nodes.values().chain(self.removed.values()).all(Node::is_idle);
         let can_be_copied = is_idle && self.following.is_none() && self.mutation.is_none();
-        can_be_copied.then(|| Simulation {
+        // A state machine's own code may panic. Then there is no copy, and the node meets it when its turn comes.
+        can_be_copied.then(|| caught(|| self.copy_idle()).ok())?
+    }
+
+    /// About the bytes of memory that a copy takes: what logs, checks and disks hold of each entry.
+    pub(super) fn bytes_copied(&self) -> usize {
+        2 * self.nodes.values().map(|node| node.disk.bytes()).sum::<usize>()
+    }
+
+    fn copy_idle(&self) -> Simulation {
+        Simulation {
             settings: self.settings.clone(),
             machine: self.machine.clone(),
             now: self.now,
@@ -42,7 +53,7 @@ impl Simulation {
             speed: self.speed,
             pace: None,
             interrupt: None,
-        })
+        }
     }
 
     fn copies(&self, nodes: &BTreeMap<NodeId, Node>) -> BTreeMap<NodeId, Node> {

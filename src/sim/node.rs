@@ -69,6 +69,15 @@ pub(super) enum Lane {
 
 const TRUE_RATE: u64 = 1_000_000;
 
+/// A copy of a message, or of the end of a write; none of other work.
+fn copied(arrival: &Arrival) -> Option<Arrival> {
+    match arrival {
+        Arrival::Envelope(envelope) => Some(Arrival::Envelope(envelope.clone())),
+        Arrival::Persisted(id) => Some(Arrival::Persisted(*id)),
+        _ => None,
+    }
+}
+
 impl Node {
     pub fn new(name: NodeId, disk: SimulatedDisk) -> Node {
         Node {
@@ -105,9 +114,9 @@ impl Node {
         Node { life: self.life, store_id: self.store_id, ..Node::new(self.name, disk) }
     }
 
-    /// Whether no work beside the log is under way, and nothing waits for its thread: then it can be copied.
+    /// Whether no work beside the log is under way, and only messages and ends of writes wait for its thread: then it can be copied.
     pub fn is_idle(&self) -> bool {
-        self.inbox.is_empty()
+        self.inbox.iter().all(|arrival| copied(arrival).is_some())
             && self.works.values().all(VecDeque::is_empty)
             && self.applier.is_none()
             && self.tasks.is_empty()
@@ -126,7 +135,7 @@ impl Node {
             disk,
             works: BTreeMap::new(),
             applier: None,
-            inbox: Vec::new(),
+            inbox: self.inbox.iter().filter_map(copied).collect(),
             tasks: VecDeque::new(),
             name: self.name,
             life: self.life,

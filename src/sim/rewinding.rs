@@ -105,8 +105,12 @@ impl VirtualTime for Simulation {
         true
     }
 
-    fn park(&self) -> Option<Parked> {
-        self.copy().map(|copy| Parked(Box::new(copy)))
+    fn copy(&self) -> Option<Parked> {
+        self.copied().map(|copy| Parked(Box::new(copy)))
+    }
+
+    fn copy_bytes(&self) -> usize {
+        self.bytes_copied()
     }
 
     fn begin_again(&mut self, from: Option<&Parked>, stop: Stop, look: Look) -> Parked {
@@ -114,7 +118,7 @@ impl VirtualTime for Simulation {
         let parked = from.and_then(|parked| parked.0.downcast_ref::<Simulation>());
         let mut fresh = match (&self.following, &self.forked) {
             _ if parked.is_some() => {
-                let copy = parked.and_then(Simulation::copy).expect("it is a copy, whose nodes are idle");
+                let copy = parked.and_then(Simulation::copied).expect("it is a copy, whose nodes are idle");
                 Simulation { observer, ..copy }
             }
             (None, Some(origin)) => self.forked_again(origin),
@@ -135,7 +139,7 @@ impl VirtualTime for Simulation {
         link: (NodeId, NodeId),
         number: Option<u64>,
         change: FlightChange,
-    ) -> Result<String, LabError> {
+    ) -> Result<(u64, String), LabError> {
         self.change_next_flight(link, number, change)
     }
 

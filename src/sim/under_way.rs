@@ -21,13 +21,14 @@ impl Simulation {
         flights.map(|message| format!("{}>{}", message.from, message.to)).collect()
     }
 
-    /// Changes the way of the message that arrives next on a link, or of the one with this number there. Says what it is.
+    /// Changes the way of the message that arrives next on a link, or of the one with this number there. Says its number, and what
+    /// becomes of it.
     pub(super) fn change_next_flight(
         &mut self,
         (from, to): (NodeId, NodeId),
         number: Option<u64>,
         change: FlightChange,
-    ) -> Result<String, LabError> {
+    ) -> Result<(u64, String), LabError> {
         let flies = |envelope: &Envelope| {
             let is_on_link = (envelope.from, envelope.to) == (Address::Node(from), Address::Node(to));
             is_on_link
@@ -41,23 +42,25 @@ impl Simulation {
             let which =
                 number.map_or_else(|| "no message".to_string(), |number| format!("no flight {number}"));
             let links: Vec<String> = self.links_in_use().into_iter().collect();
-            let others = if links.is_empty() { "no message".to_string() } else { joined(&links, ", ") };
-            return Err(LabError::new(format!(
-                "{which} is under way from {from} to {to}; under way: {others}"
-            )));
+            let others = if links.is_empty() {
+                String::new()
+            } else {
+                format!("; under way: {}", joined(&links, ", "))
+            };
+            return Err(LabError::new(format!("{which} is under way from {from} to {to}{others}")));
         };
         let Some(Happening::Arrives { envelope, .. }) = self.queue.remove(&place) else {
             unreachable!("it was found there")
         };
         let flight = Flight::of(&envelope).expect("it goes from node to node");
-        let text = flight.to_string();
+        let (number, text) = (flight.id(), flight.to_string());
         match change {
             FlightChange::Lose => {
                 if was_held_back {
                     self.counts.released(envelope.from, envelope.to);
                 }
-                self.lose(&envelope, DropReason::Ordered);
-                Ok(format!("{text}: lost"))
+                self.lose(&envelope, DropReason::Chosen);
+                Ok((number, format!("{text}: lost, flight {number}")))
             }
             FlightChange::Hold(by) => {
                 if !was_held_back {
@@ -66,7 +69,7 @@ impl Simulation {
                 let arrives = place.0 + by;
                 self.schedule(arrives.since(self.now), Happening::Arrives { envelope, held_back: true });
                 self.tell(from, What::MessageHeld { flight, arrives });
-                Ok(format!("{text}: arrives at {arrives}"))
+                Ok((number, format!("{text}: arrives at {arrives}, flight {number}")))
             }
         }
     }

@@ -14,7 +14,7 @@ pub fn options() -> OpenOptions {
     options.clone()
 }
 
-/// Checks that a file with a secret is for its owner alone. Elsewhere than on Unix any file passes: its rights do not say so.
+/// Checks that a file with a secret is its owner's, and no one else reads it. Elsewhere than on Unix any file passes: its rights do not say so.
 ///
 /// # Errors
 /// One line: others may read it, or write it, and what to do; or the file cannot be looked at.

@@ -77,6 +77,11 @@ impl SimulatedDisk {
         SimulatedDisk { label: Arc::clone(&self.label), inner: Arc::new(Mutex::new(inner)) }
     }
 
+    /// Bytes of all files.
+    pub fn bytes(&self) -> usize {
+        self.inner.lock().files.values().map(|file| file.content.len()).sum()
+    }
+
     /// How many operations that change something there have been: creations, appends, truncations, syncs, renames,
     /// removals.
     pub fn operations(&self) -> u64 {

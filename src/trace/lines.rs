@@ -251,7 +251,7 @@ impl TraceLines {
 
 /// Whether the rules of the network stop a message as it is sent, and not on its way.
 fn is_lost_at_once(reason: DropReason) -> bool {
-    !matches!(reason, DropReason::Overflow | DropReason::Down | DropReason::Ordered)
+    !matches!(reason, DropReason::Overflow | DropReason::Down | DropReason::Chosen)
 }
 
 fn numbered(flight: &Flight) -> Map<String, Value> {

@@ -2,7 +2,7 @@
 //!
 //! It is bounded: of the messages those are kept that are the newest or were under way around a turning point.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,11 +11,10 @@ use std::time::Duration;
 use log::Level;
 use parking_lot::Mutex;
 
-use super::{Flight, TraceEvent, What};
+use super::{Acknowledged, Flight, TraceEvent, What};
 use crate::faults::DropReason;
 use crate::raft::event::Event;
-use crate::raft::message::{AppendResult, Body, Message};
-use crate::types::{LogIndex, NodeId, Term, Time};
+use crate::types::{NodeId, Time};
 
 /// Events that are kept at most: the newest.
 const EVENTS_MAX: usize = 10_000;
@@ -76,25 +75,6 @@ pub enum PassageEnd {
     UnderWay,
     Arrived(Time),
     Lost(Time, DropReason),
-}
-
-/// What each follower was last told to acknowledge to each leader: the same again answers a heartbeat.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Acknowledged(BTreeMap<(NodeId, NodeId), (Term, LogIndex)>);
-
-impl Acknowledged {
-    /// Whether a message acknowledges nothing new. What is lost on its way will be told again.
-    pub fn repeats(&mut self, message: &Message, is_lost: bool) -> bool {
-        let Message { from, to, term, body, .. } = message;
-        let Body::AppendReply { result: AppendResult::Matched(index), .. } = body else { return false };
-        let known = self.0.entry((*from, *to)).or_default();
-        let news = (*term, *index);
-        let repeated = news <= *known;
-        if !is_lost {
-            *known = news.max(*known);
-        }
-        repeated
-    }
 }
 
 impl Recorded {
@@ -305,8 +285,8 @@ impl fmt::Display for Passage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::message::{Ack, Beat, Files};
-    use crate::types::EntryId;
+    use crate::raft::message::{Ack, AppendResult, Beat, Body, Files, Message};
+    use crate::types::{EntryId, LogIndex, Term};
 
     fn at(millis: u64, what: What) -> TraceEvent {
         TraceEvent { time: Time::from_nanos(millis * 1_000_000), node: NodeId::new(1), what }

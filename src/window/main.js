@@ -79,10 +79,7 @@ function draw(now, moves) {
 function drawTexts(state, all, flights, everywhere, moves) {
   const t = clock.t;
   drawNote(flights, everywhere);
-  if (chosenAt !== null && chosenAt !== t) {
-    chosenAt = null;
-    controls.fill('flight-buttons', []);
-  }
+  drawChosen();
   drawUnderWay(flights, moves, choose);
   controls.setNames(all);
   controls.drawNode(ring.selected, ring.selected ? state.nodes[ring.selected] ?? newNode() : null);
@@ -121,17 +118,25 @@ function drawTransport() {
   byId('fork').title = `rewind to ${pointInTime(clock.t)}, then fork`;
 }
 
-// When a message was chosen: what can be done to it then goes as time passes.
-let chosenAt = null;
+// The message that was chosen, and when: what can be done to it goes when it has ended, or time passes.
+let chosen = null;
 
 // A message that is chosen says what it carried, and is asked about where a question fits.
 function choose(shown) {
   setText(byId('ring-note'), describe(shown));
-  chosenAt = clock.t;
-  const stands = isLive && trace === program && trace.isVirtual && program.past === null && clock.t >= trace.end;
-  controls.fill('flight-buttons', stands ? flightLines(shown.flight) : []);
+  chosen = { flight: shown.flight, t: clock.t, lines: null };
+  drawChosen();
   const line = flightLine(shown.flight, trace);
   if (isLive && line) send(line);
+}
+
+function drawChosen() {
+  if (!chosen) return;
+  const stands = isLive && trace === program && trace.isVirtual && program.past === null && clock.t >= trace.end && clock.t === chosen.t;
+  const lines = stands ? flightLines(chosen.flight) : [];
+  if (lines.join() !== chosen.lines) controls.fill('flight-buttons', lines);
+  chosen.lines = lines.join();
+  if (!lines.length) chosen = null;
 }
 
 function partition(groups) {

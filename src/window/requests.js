@@ -56,7 +56,7 @@ function flightLine({ sent }, trace) {
 
 // What a person does to a message that is under way, in virtual time, where the run stands.
 function flightLines({ sent, ends }) {
-  if (isOfClient(sent) || ends.length) return [];
+  if (isOfClient(sent) || ends.length >= (sent.copies || 1)) return [];
   const link = `${sent.at}>${sent.to}`;
   return [`lose ${link} ${sent.flight}`, `hold ${link} 50ms ${sent.flight}`];
 }

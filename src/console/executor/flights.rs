@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::Console;
 use super::links::links;
 use super::rows::{Row, Run, verb};
 use super::slots::{DURATION, FLIGHT, LINK};
+use super::{Console, notes};
 use crate::console::language::{Answer, Directive, Links, Topic, form};
 use crate::faults::{End, LinkScope};
 use crate::lab::only_in_virtual_time;
@@ -16,12 +16,14 @@ pub(super) const VERBS: &[Row<Run>] = &[
     verb(
         form("lose", Topic::Network, &[LINK, FLIGHT])
             .does("loses the next message under way on a link", "lose n1>n2")
+            .noting(notes::FLIGHTS)
             .shows("5.5: a message that is lost is sent again"),
         |console, line| console.change_flight(line, FlightChange::Lose),
     ),
     verb(
         form("hold", Topic::Network, &[LINK, DURATION, FLIGHT])
             .does("lets the next message under way on a link arrive later", "hold n1>n2 50ms")
+            .noting(notes::FLIGHTS)
             .shows("5.1: a message of an old term changes nothing when it arrives"),
         |console, line| {
             let by: Duration = *line.need(&DURATION);
@@ -41,7 +43,7 @@ impl Console {
             return Answer::failed(line.name(), only_in_virtual_time(line.name()));
         };
         match lab.change_flight(ends, number, change) {
-            Ok(text) => Answer::ok(line.name(), text),
+            Ok((number, text)) => Answer::ok(line.name(), text).with("flight", number),
             Err(error) => Answer::failed(line.name(), error.with_advice()),
         }
     }
@@ -59,6 +61,7 @@ impl Console {
 #[cfg(test)]
 mod tests {
     use super::super::tests::Desk;
+    use crate::faults::End;
     use crate::lab::Lab;
     use crate::types::{NodeId, RoleName};
 
@@ -70,6 +73,10 @@ mod tests {
         let leader = NodeId::first(3).into_iter().find(leads).expect("it was waited for").to_string();
         let follower = if leader == "n1" { "n2" } else { "n1" };
         (desk, leader, follower.to_string())
+    }
+
+    fn name(text: &str) -> NodeId {
+        text.parse().expect("a node")
     }
 
     /// Lets time pass until something is under way from one to the other.
@@ -89,12 +96,13 @@ mod tests {
         let (mut desk, leader, follower) = desk();
         let said = until_under_way(&mut desk, &format!("lose {leader}>{follower}"));
         assert!(said.contains(&format!("{leader}@")) && said.contains(": lost"), "{said}");
-        assert!(said.contains("(by order)"), "it is told: {said}");
+        assert!(said.contains("(by hand)"), "it is told: {said}");
         let again = desk.lines(&format!("lose {leader}>{follower}"));
         assert!(again.contains(&format!("no message is under way from {leader} to {follower}")), "{again}");
-        let counted = desk.lines("net");
-        assert!(counted.contains(" 1 "), "{counted}");
-        desk.lines("check\nexpect ok");
+        let (from, to) = (name(&leader), name(&follower));
+        let links = desk.lab().network_counts();
+        let link = links.iter().find(|(one, other, _)| (*one, *other) == (End::Node(from), End::Node(to)));
+        assert_eq!(link.expect("it was used").2.dropped, 1);
     }
 
     #[test]
@@ -102,10 +110,20 @@ mod tests {
         let (mut desk, leader, follower) = desk();
         let said = until_under_way(&mut desk, &format!("hold {leader}>{follower} 30ms"));
         assert!(said.contains(": arrives at "), "{said}");
-        let before = desk.lab().now();
-        let lost = desk.lines(&format!("sleep 29ms\nlose {leader}>{follower}"));
-        assert!(!lost.contains("no message is under way"), "it was still on its way: {lost}");
-        assert!(desk.lab().now() > before);
+        let number = said.trim_end().rsplit(' ').next().expect("the flight's number").to_string();
+        let again = desk.lines(&format!("sleep 29ms\nhold {leader}>{follower} 1ms {number}"));
+        assert!(again.contains(": arrives at "), "it was still on its way: {again}");
+        let arrived = desk.lines("sleep 20ms");
+        let round =
+            said.split("round=").nth(1).and_then(|rest| rest.split([':', ' ']).next()).expect("its round");
+        let is_its = |line: &&str| {
+            line.contains(&format!("{leader}@")) && line.contains(&format!("round={round} (arrived)"))
+        };
+        let of_follower =
+            arrived.lines().filter(is_its).filter(|line| line.contains(&format!("-> {follower} ")));
+        assert_eq!(of_follower.count(), 1, "{arrived}");
+        let lost = desk.lines(&format!("lose {leader}>{follower} {number}"));
+        assert!(lost.contains(&format!("no flight {number} is under way")), "{lost}");
     }
 
     #[test]

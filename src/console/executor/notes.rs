@@ -16,6 +16,13 @@ pub(super) const STATUS: &[&str] = &[
     "The last line says who leads and whether a command can commit now.",
 ];
 
+/// Which messages are meant.
+pub(super) const FLIGHTS: &[&str] = &[
+    "In virtual time only, where 'step' shows each message on its way. Without",
+    "FLIGHT it is the one that arrives next on that link; with the number of a",
+    "flight, which a trace and the answers of 'lose' and 'hold' have, that one.",
+];
+
 /// What the past is for.
 pub(super) const REWIND: &[&str] = &[
     "Seed and lines decide the run, so it is made again up to then. What followed",

@@ -90,7 +90,7 @@ impl Rerun {
         }
     }
 
-    /// The scripts that run have ended, as far as this knows: those of a run that is made again end where they begin.
+    /// Notes each line that has not ended as if it had ended where it began. A run that is made again notes a script so.
     pub(super) fn end_all(&mut self) {
         for note in &mut self.notes {
             if let Note { at, what: What::Line { line, ended: ended @ None } } = note {

@@ -5,9 +5,9 @@
 //! it was is kept until `fork` drops it. Until then the past is only looked at, for a change would make another run.
 
 pub(super) mod again;
-pub(super) mod parks;
+pub(super) mod copies;
 #[cfg(test)]
-mod park_tests;
+mod copy_tests;
 #[cfg(test)]
 mod step_tests;
 #[cfg(test)]
@@ -168,7 +168,7 @@ impl Console {
         }
         let dropped = self.later.take().expect("seen above");
         if let Some(lab) = self.lab.virtual_time() {
-            self.parks.forget_after(lab.place());
+            self.copies.forget_after(lab.place());
         }
         if let Err(trouble) = self.course.record.rewrite() {
             self.output.warn(&trouble);

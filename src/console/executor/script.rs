@@ -44,7 +44,7 @@ impl Console {
         if !script.numbered && self.lesson.is_some() {
             return self.in_lesson(script, text);
         }
-        self.park();
+        self.copy_run();
         let before = script.clone();
         script.line += 1;
         let parsed = match text {

@@ -234,7 +234,7 @@ fn whats() -> Vec<What> {
         What::Replied { client: ClientId(7), attempt: 4, outcome: ReplyKind::Rejected },
         What::RequestInvalid { client: ClientId(7), reason: reason() },
         What::RequestLost { client: ClientId(7), attempt: 4, reason: DropReason::Cut },
-        What::ReplyLost { client: ClientId(7), attempt: 4, reason: DropReason::Ordered },
+        What::ReplyLost { client: ClientId(7), attempt: 4, reason: DropReason::Chosen },
         What::MessageHeld { flight: flight(part), arrives: Time::from_nanos(5) },
     ];
     whats.extend(events().into_iter().map(What::Raft));

@@ -57,7 +57,7 @@ impl Order {
         Box::new(range.map(|key| &key.0))
     }
 
-    /// How many of these values' keys are meant. Where these are not all, they are counted one by one, in the index alone.
+    /// How many of these values' keys are meant. Where these are not all, the index counts them one by one, without a look at values.
     pub fn count(&self, values: &Values, keys: &Keys) -> usize {
         if let Keys::One(_) = keys {
             return self.of(values, keys).count();

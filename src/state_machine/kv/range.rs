@@ -123,7 +123,7 @@ impl Range {
         }
     }
 
-    /// The answer. One in the order of the keys looks at no more pairs than it tells, and at one more.
+    /// The answer. In the order of the keys and without bounds of revisions it looks at the pairs that it tells, and one more.
     ///
     /// # Errors
     /// The pairs have more bytes than this.

@@ -47,15 +47,12 @@ impl Console {
             }
         }
         let known = &self.later.as_ref().map_or(&self.course, |later| &later.course).tape;
-        let park = self.parks.before(first_of(goal));
-        let (from, memory) = match park {
-            Some(park) => (park.course.clone(), park.memory.clone()),
-            None => (Course::new(self.lab.seed()), RunSoFar::default()),
-        };
-        let lines = known.lines()[from.tape.lines().len()..].to_vec();
-        let begun = Course { tape: known.again(from.tape), ..from };
+        let from = self.copies.before(first_of(goal));
+        let begun = from.map_or_else(|| Course::new(self.lab.seed()), |copy| copy.course.clone());
+        let lines = known.lines()[begun.tape.lines().len()..].to_vec();
+        let begun = Course { tape: known.again(begun.tape), ..begun };
         let later = self.later.take();
-        let mut here = self.set_aside(begun, memory, goal, end);
+        let mut here = self.set_aside(begun, goal, end);
         let made = self.unseen(|console| console.make_again(&lines, goal, end));
         self.later = later;
         match made {
@@ -76,11 +73,12 @@ impl Console {
         }
     }
 
-    /// Begins the run again, on its way to this stop, with this course and memory.
-    fn set_aside(&mut self, begun: Course, memory: RunSoFar, goal: Stop, end: Time) -> Aside {
+    /// Begins the run again, with this course, from the copy before this stop.
+    fn set_aside(&mut self, begun: Course, goal: Stop, end: Time) -> Aside {
         let at = self.lab.now();
         let course = std::mem::replace(&mut self.course, begun);
-        let memory = self.narrator.begin_again(memory);
+        let from = self.copies.before(first_of(goal));
+        let memory = self.narrator.begin_again(from.map(|copy| copy.memory.clone()).unwrap_or_default());
         let mut progress = Progress::begin(self.output.clone());
         let until = match goal {
             Stop::After(moment) => moment.first,
@@ -90,9 +88,9 @@ impl Console {
         let look = move |now: Time| {
             progress.show(|| format!("the run is made again: {now} of {until}; Ctrl-C ends this"));
         };
-        let park = self.parks.before(first_of(goal)).map(|park| &park.lab);
         let lab = self.lab.virtual_time().expect("only such a run is rewound");
-        Aside { lab: lab.begin_again(park, goal, Box::new(look)), course, memory, at }
+        let parked = lab.begin_again(from.map(|copy| &copy.lab), goal, Box::new(look));
+        Aside { lab: parked, course, memory, at }
     }
 
     fn put_back(&mut self, mut aside: Aside) {

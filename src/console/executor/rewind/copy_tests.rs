@@ -1,13 +1,13 @@
 //! A run that is made again from a copy of it stands as one that is made again from its beginning.
 
 use super::super::tests::Desk;
-use super::parks::{KEPT_MAX, Parks};
+use super::copies::{Copies, KEPT_MAX};
 use super::tests::{LIVELY, desk, now, standing};
 
 /// A desk whose run is copied each time that this many events have passed.
 fn copying(apart: u64) -> Desk {
     let mut desk = desk();
-    desk.console().parks = Parks::apart(apart);
+    desk.console().copies = Copies::apart(apart);
     desk
 }
 
@@ -20,7 +20,7 @@ fn from_any_copy_a_run_is_made_again_as_it_was() {
             desk.lines(line);
             stood.push(standing(&mut desk));
         }
-        let kept = desk.console().parks.len();
+        let kept = desk.console().copies.len();
         assert!(0 < kept && kept <= KEPT_MAX, "{kept} copies");
         let last_of_its_time = stood.windows(2).filter(|pair| pair[0].1 < pair[1].1).map(|pair| &pair[0]);
         for expected in last_of_its_time.rev() {
@@ -30,7 +30,7 @@ fn from_any_copy_a_run_is_made_again_as_it_was() {
         }
         desk.lines("rewind to end");
         assert_eq!(Some(&standing(&mut desk)), stood.last());
-        assert_eq!(desk.console().parks.len(), kept, "none is made in the past");
+        assert_eq!(desk.console().copies.len(), kept, "none is made in the past");
     }
 }
 
@@ -69,4 +69,17 @@ fn a_script_that_another_runs_is_saved_as_it_was_after_a_rewind() {
     }
     assert!(texts[0].contains("put c 3"), "{}", texts[0]);
     assert_eq!(texts[0], texts[1]);
+}
+
+#[test]
+fn a_run_in_which_a_node_is_paused_is_copied_with_what_waits_for_it() {
+    let lines = "wait leader\npause n2\nput x 1\nsleep 300ms\nput y 2\nsleep 300ms\nresume n2\nsleep 300ms";
+    let mut straight = copying(u64::MAX);
+    straight.lines(lines);
+    let mut desk = copying(1);
+    desk.lines("wait leader\npause n2\nput x 1\nsleep 300ms\nput y 2\nsleep 300ms");
+    let kept = desk.console().copies.len();
+    assert!(kept > 3, "{kept} copies: it is copied while n2 stands still");
+    desk.lines("sleep 1ms\nrewind 1ms\nfork\nresume n2\nsleep 300ms");
+    assert_eq!(standing(&mut desk), standing(&mut straight));
 }
