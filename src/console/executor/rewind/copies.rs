@@ -14,7 +14,7 @@ const APART: u64 = 50_000;
 pub(super) const KEPT_MAX: usize = 8;
 
 /// Bytes of all of them together, about.
-const BYTES_MAX: usize = 256 << 20;
+const BYTES_MAX: usize = 512 << 20;
 
 /// The copies of one run, in the order of time.
 pub(in super::super) struct Copies {
