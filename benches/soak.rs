@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use raftlab::StateMachine;
 use raftlab::client::Client;
 use raftlab::cluster::{Cluster, Crash};
 use raftlab::faults::{LinkScope, NetChange};
@@ -22,7 +21,11 @@ use raftlab::lab::Lab;
 use raftlab::recording::Recording;
 use raftlab::sim::Simulation;
 use raftlab::types::Time;
-use serde::{Deserialize, Serialize};
+
+#[path = "../tests/cluster/slow_machine.rs"]
+mod slow_machine;
+
+use slow_machine::{Count, Slow};
 
 /// As in the programs: commands are made on one thread and let go on others.
 #[global_allocator]
@@ -40,45 +43,6 @@ const OPEN_MAX: usize = 10_000;
 
 /// How long a leader is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Counts, and takes its time.
-#[derive(Default)]
-struct Slow {
-    count: u64,
-    /// Microseconds that a command takes.
-    pause: Arc<AtomicU64>,
-}
-
-#[derive(Clone, Serialize, Deserialize)]
-struct Count;
-
-impl StateMachine for Slow {
-    type Command = Count;
-    type Query = Count;
-    type Answer = u64;
-    type Snapshot = u64;
-
-    fn apply(&mut self, _command: &Count) -> u64 {
-        let until = Instant::now() + Duration::from_micros(self.pause.load(Ordering::Relaxed));
-        while Instant::now() < until {
-            thread::yield_now();
-        }
-        self.count += 1;
-        self.count
-    }
-
-    fn query(&self, _query: &Count) -> u64 {
-        self.count
-    }
-
-    fn snapshot(&self) -> u64 {
-        self.count
-    }
-
-    fn restore(&mut self, count: u64) {
-        self.count = count;
-    }
-}
 
 fn main() {
     if let Ok(record) = std::env::var("RAFTLAB_SOAK") {
@@ -100,7 +64,7 @@ fn run(folder: &Path, record: &Path) {
         settings.raft.trailing_entries = 1_000;
     });
     let of_machine = Arc::clone(&pause);
-    let machine = move || Slow { count: 0, pause: Arc::clone(&of_machine) };
+    let machine = move || Slow::new(&of_machine);
     let mut cluster = builder.start_with(machine).expect("a cluster starts");
     let stop = Arc::new(AtomicBool::new(false));
     let loads: Vec<_> = (0..CLIENTS)

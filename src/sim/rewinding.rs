@@ -115,18 +115,18 @@ impl VirtualTime for Simulation {
 
     fn begin_again(&mut self, from: Option<&Parked>, stop: Stop, look: Look) -> Parked {
         let observer = self.observer.clone();
-        let parked = from.and_then(|parked| parked.0.downcast_ref::<Simulation>());
-        let mut fresh = match (&self.following, &self.forked) {
-            _ if parked.is_some() => {
-                let copy = parked.and_then(Simulation::copied).expect("it is a copy, whose nodes are idle");
+        let from = from.and_then(|parked| parked.0.downcast_ref::<Simulation>());
+        let mut fresh = match (from, &self.following, &self.forked) {
+            (Some(copy), ..) => {
+                let copy = copy.copied().expect("it is a copy, whose nodes are idle");
                 Simulation { observer, ..copy }
             }
-            (None, Some(origin)) => self.forked_again(origin),
-            (Some(following), _) => {
+            (None, None, Some(origin)) => self.forked_again(origin),
+            (None, Some(following), _) => {
                 Simulation::follow(following.recording.clone(), self.machine.clone(), observer)
                     .expect("it was read before, from the same files")
             }
-            (None, None) => Simulation::of(self.machine.clone(), self.settings.clone(), observer),
+            (None, None, None) => Simulation::of(self.machine.clone(), self.settings.clone(), observer),
         };
         fresh.follows = self.follows;
         self.hand_over(&mut fresh);

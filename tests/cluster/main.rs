@@ -11,6 +11,7 @@ mod odd_machine;
 mod panics;
 mod recordings;
 mod restarts;
+mod slow_machine;
 mod traces;
 mod unwritable;
 

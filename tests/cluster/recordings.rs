@@ -7,8 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::after;
-use raftlab::StateMachine;
 use raftlab::cluster::Cluster;
 use raftlab::faults::{LinkScope, NetChange};
 use raftlab::lab::{Lab, Life, NodeOrder};
@@ -16,9 +14,9 @@ use raftlab::recording::{Recording, RecordingError, VERSION};
 use raftlab::sim::{ReplayReport, Simulation};
 use raftlab::trace::What;
 use raftlab::types::{NodeId, Time};
-use serde::{Deserialize, Serialize};
 
 use super::odd_machine::{Command, Odd, odd_cluster, unrepaired};
+use super::slow_machine::{Count, Slow};
 use super::{PATIENCE, converge, folder, leader, node, put, settings, start};
 
 /// Follows it to its end. What was found, and the simulation as it stands.
@@ -82,48 +80,6 @@ fn a_run_with_faults_is_made_again_step_by_step() {
     assert!(simulation.view(node(1)).status.applied >= applied);
 }
 
-/// Counts, and takes its time when it is told to.
-#[derive(Default)]
-struct Slow {
-    count: u64,
-    pause: Arc<AtomicU64>,
-}
-
-#[derive(Clone, Serialize, Deserialize)]
-struct Count;
-
-impl StateMachine for Slow {
-    type Command = Count;
-    type Query = Count;
-    type Answer = u64;
-    type Snapshot = u64;
-
-    fn apply(&mut self, _command: &Count) -> u64 {
-        let pause = Duration::from_millis(self.pause.load(Ordering::Relaxed));
-        if !pause.is_zero() {
-            let _ = after(pause).recv();
-        }
-        self.count += 1;
-        self.count
-    }
-
-    fn query(&self, _query: &Count) -> u64 {
-        self.count
-    }
-
-    fn snapshot(&self) -> u64 {
-        self.count
-    }
-
-    fn restore(&mut self, count: u64) {
-        self.count = count;
-    }
-
-    fn items(&self) -> Vec<(String, String)> {
-        vec![("thread".to_string(), std::thread::current().name().unwrap_or_default().to_string())]
-    }
-}
-
 #[test]
 fn a_state_machine_that_moves_to_its_own_thread_and_back_does_the_same_again() {
     let folder = folder();
@@ -132,11 +88,11 @@ fn a_state_machine_that_moves_to_its_own_thread_and_back_does_the_same_again() {
     let slow = Arc::clone(&pause);
     let builder = Cluster::builder().memory().seed(7).client_timeout(PATIENCE).record(&record);
     let builder = builder.with(|settings| settings.raft.snapshot_entries = 50);
-    let machine = move || Slow { count: 0, pause: Arc::clone(&slow) };
+    let machine = move || Slow::new(&slow);
     let mut cluster = builder.start_with(machine).expect("a cluster starts");
     let client = cluster.client();
     client.submit(Count).expect("answered");
-    pause.store(60, Ordering::Relaxed);
+    pause.store(60_000, Ordering::Relaxed);
     let tickets: Vec<_> = (0..8).map(|_| client.submit_async(Count)).collect();
     for ticket in tickets {
         ticket.wait().expect("answered");

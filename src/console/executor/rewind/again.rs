@@ -46,13 +46,8 @@ impl Console {
                 return Ok(());
             }
         }
-        let known = &self.later.as_ref().map_or(&self.course, |later| &later.course).tape;
-        let from = self.copies.before(first_of(goal));
-        let begun = from.map_or_else(|| Course::new(self.lab.seed()), |copy| copy.course.clone());
-        let lines = known.lines()[begun.tape.lines().len()..].to_vec();
-        let begun = Course { tape: known.again(begun.tape), ..begun };
+        let (mut here, lines) = self.set_aside(goal, end);
         let later = self.later.take();
-        let mut here = self.set_aside(begun, goal, end);
         let made = self.unseen(|console| console.make_again(&lines, goal, end));
         self.later = later;
         match made {
@@ -73,11 +68,16 @@ impl Console {
         }
     }
 
-    /// Begins the run again, with this course, from the copy before this stop.
-    fn set_aside(&mut self, begun: Course, goal: Stop, end: Time) -> Aside {
+    /// Begins the run again, from the copy before this stop or from its beginning. Returns the run as it stood, and the lines
+    /// that follow.
+    fn set_aside(&mut self, goal: Stop, end: Time) -> (Aside, Vec<Rc<Line>>) {
         let at = self.lab.now();
-        let course = std::mem::replace(&mut self.course, begun);
         let from = self.copies.before(first_of(goal));
+        let begun = from.map_or_else(|| Course::new(self.lab.seed()), |copy| copy.course.clone());
+        let known = &self.later.as_ref().map_or(&self.course, |later| &later.course).tape;
+        let lines = known.lines()[begun.tape.lines().len()..].to_vec();
+        let begun = Course { tape: known.again(begun.tape), ..begun };
+        let course = std::mem::replace(&mut self.course, begun);
         let memory = self.narrator.begin_again(from.map(|copy| copy.memory.clone()).unwrap_or_default());
         let mut progress = Progress::begin(self.output.clone());
         let until = match goal {
@@ -90,7 +90,7 @@ impl Console {
         };
         let lab = self.lab.virtual_time().expect("only such a run is rewound");
         let parked = lab.begin_again(from.map(|copy| &copy.lab), goal, Box::new(look));
-        Aside { lab: parked, course, memory, at }
+        (Aside { lab: parked, course, memory, at }, lines)
     }
 
     fn put_back(&mut self, mut aside: Aside) {

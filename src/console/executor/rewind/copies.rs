@@ -49,10 +49,10 @@ impl Copies {
         self.kept.len()
     }
 
-    /// Whether a copy of this many bytes is to be made at this place.
-    fn wants(&self, place: Place, bytes: impl FnOnce() -> usize) -> bool {
+    /// Whether a copy is to be made at this place.
+    fn wants(&self, place: Place) -> bool {
         let last = self.kept.last().map_or(0, |copy| copy.place.events);
-        place.events >= last.saturating_add(self.apart) && bytes() <= BYTES_MAX
+        place.events >= last.saturating_add(self.apart)
     }
 
     fn add(&mut self, copy: RunCopy) {
@@ -98,10 +98,13 @@ impl Console {
         }
         let Some(lab) = self.lab.virtual_time() else { return };
         let place = lab.place();
-        if !self.copies.wants(place, || lab.copy_bytes()) {
+        if !self.copies.wants(place) {
             return;
         }
         let bytes = lab.copy_bytes();
+        if bytes > BYTES_MAX {
+            return;
+        }
         let Some(lab) = lab.copy() else { return };
         let mut course = self.course.clone();
         course.rerun.end_all();
