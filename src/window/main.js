@@ -126,6 +126,11 @@ function choose(shown) {
   setText(byId('ring-note'), describe(shown));
   chosen = { flight: shown.flight, t: clock.t, lines: null };
   drawChosen();
+  if (chosen && byId('under-way').open) {
+    // The list lies over the buttons.
+    byId('under-way').open = false;
+    byId('flight-buttons').firstElementChild.focus();
+  }
   const line = flightLine(shown.flight, trace);
   if (isLive && line) send(line);
 }

@@ -127,8 +127,11 @@ fn what_can_be_done_to_a_message_under_way_is_offered_while_time_stands() {
     let flight = "trace.flights.find(({sent}) => sent.flight === 77)";
     let offered =
         || browser.text("[...byId('flight-buttons').children].map((one) => one.textContent).join()");
-    browser.run(&format!("choose({{flight: {flight}}})"), &[]);
+    browser.run(&format!("byId('under-way').open = true; choose({{flight: {flight}}})"), &[]);
     assert_eq!(offered(), "lose n1>n2 77,hold n1>n2 50ms 77");
+    assert_eq!(browser.value("byId('under-way').open"), false, "the list does not cover them");
+    assert_eq!(browser.text("document.activeElement.textContent"), "lose n1>n2 77");
+    browser.run("window.sent.length = 0", &[]);
     browser.run("byId('flight-buttons').children[1].click()", &[]);
     browser.wait("window.sent.length === 1");
     assert_eq!(sent(&browser), ["hold n1>n2 50ms 77"]);
