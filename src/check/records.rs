@@ -19,7 +19,7 @@ use crate::types::NodeId;
 pub const MAGIC: [u8; 8] = *b"raftrec\n";
 
 /// The version of records that this program writes, and the only one that it reads.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// The longest record: a start's, of a log of some millions of entries.
 pub const RECORD_BYTES_MAX: usize = 256 << 20;

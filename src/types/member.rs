@@ -43,14 +43,22 @@ impl FromStr for Member {
     }
 }
 
+/// A text where people read it, and two numbers elsewhere.
 impl Serialize for Member {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() {
+            return serializer.collect_str(self);
+        }
+        (self.node, self.store_id).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Member {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Member, D::Error> {
+        if !deserializer.is_human_readable() {
+            let (node, store_id) = Deserialize::deserialize(deserializer)?;
+            return Ok(Member { node, store_id });
+        }
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }
