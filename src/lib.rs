@@ -53,6 +53,7 @@ extern crate self as raftlab;
 #[doc(hidden)]
 pub mod types;
 mod ascending;
+mod binary;
 #[doc(hidden)]
 pub mod quoting;
 #[doc(hidden)]

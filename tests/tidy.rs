@@ -25,6 +25,7 @@ use tokens::{Mention, code_only, mentions, tokens, without_tests};
 const LAYERS: &[(&str, u8)] = &[
     ("types", 0),
     ("ascending", 0),
+    ("binary", 0),
     ("quoting", 0),
     ("text", 0),
     ("payload", 0),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::time::Duration;
 
+use crate::binary::put;
 use crate::config::RaftSettings;
 use crate::faults::NetChange;
 use crate::payload::Payload;
@@ -319,10 +320,6 @@ impl Event {
             Event::Step(step) => (step.after.order, step.before.at),
         }
     }
-}
-
-fn put<T: Serialize + ?Sized>(bytes: &mut Vec<u8>, value: &T) {
-    postcard::to_io(value, bytes).expect("memory takes it, and its lists have lengths");
 }
 
 fn take<T: DeserializeOwned>(bytes: &mut &[u8]) -> Result<T, String> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::applier::Task;
 use super::{Outbox, Server};
+use crate::binary::put;
 use crate::protocol::{Envelope, Packet, Response};
 use crate::raft::effects::Write;
 use crate::raft::entry::Entry;
@@ -93,10 +94,6 @@ fn sum(before: u64, bytes: &[u8]) -> u64 {
         let folded = (product ^ product >> 64) & u128::from(u64::MAX);
         u64::try_from(folded).expect("it is masked")
     })
-}
-
-fn put<T: Serialize>(parts: &mut Vec<u8>, value: &T) {
-    postcard::to_io(value, parts).expect("memory takes numbers");
 }
 
 fn message_parts(message: &Message, parts: &mut Vec<u8>) {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::checks;
 use super::error::WireError;
 use super::handshake::{Hello, Welcome};
+use crate::binary::put;
 use crate::protocol::{Address, Envelope, Packet};
 use crate::types::NodeId;
 
@@ -91,7 +92,7 @@ fn push_json<T: Serialize>(kind: u8, value: &T, to: &mut Vec<u8>) {
 
 fn push_numbers<T: Serialize>(kind: u8, value: &T, to: &mut Vec<u8>) {
     to.push(kind);
-    postcard::to_io(value, to).expect("memory takes it, and its lists have lengths");
+    put(to, value);
 }
 
 /// The frame that these bytes are: the kind and the content, without the length.

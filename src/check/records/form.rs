@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::binary::put;
 use crate::check::safety::{Appended, Pending, Shown, Standing, Step, Written};
 use crate::raft::effects::{HardState, WriteId};
 use crate::raft::membership::Configured;
@@ -160,7 +161,7 @@ pub fn encode_standing(clock: u64, run: Run, cause: Cause, standing: &Standing, 
         pending: standing.pending.clone(),
         applied: standing.applied,
     };
-    push(&Form { clock, content: ContentForm::Standing(form) }, to);
+    put(to, &Form { clock, content: ContentForm::Standing(form) });
 }
 
 /// Appends the bytes of a record of a step.
@@ -179,12 +180,8 @@ pub fn encode_step(clock: u64, step: &Step<'_>, sent: Vec<Message>, to: &mut Vec
         applied: applied_form(step.applied),
         sent,
     };
-    push(&Form { clock, content: ContentForm::Step(form) }, to);
+    put(to, &Form { clock, content: ContentForm::Step(form) });
     Ok(())
-}
-
-fn push(form: &Form, to: &mut Vec<u8>) {
-    postcard::to_io(form, to).expect("memory takes it, and its lists have lengths");
 }
 
 /// A place in a list that is bounded far below.
