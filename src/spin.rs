@@ -18,6 +18,13 @@ const LOOKS: u32 = 64;
 /// thread that was woken over those that were running.
 const SLOW: Duration = Duration::from_millis(1);
 
+/// It may take this much longer for each thread that spins at the same time. They take turns, and each of them has its
+/// own work for a moment when it finds something: hundreds of clients that wait for the same nodes are no busy threads.
+const TURN: Duration = Duration::from_micros(20);
+
+/// The threads of this process that spin now. It is a number and orders nothing.
+static SPINNING: AtomicU32 = AtomicU32::new(0);
+
 /// The most waits in a row that sleep at once.
 const PAUSES_MAX: u32 = 31;
 
@@ -32,19 +39,17 @@ pub struct Spin {
 impl Spin {
     /// Returns when `found` does, at the deadline, or when it is time to sleep.
     pub fn until(&self, deadline: Option<Instant>, found: impl Fn() -> bool) {
-        let leave_core = || {
-            thread::yield_now();
-            Instant::now()
-        };
-        self.look(Instant::now(), deadline, leave_core, found);
+        let others = SPINNING.fetch_add(1, Ordering::Relaxed);
+        self.wait(deadline, SLOW + TURN * others, Instant::now, found);
+        SPINNING.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// The same on any clock: `leave_core` yields the core once and returns the time.
-    fn look(
+    /// The same on any clock, of which a core that comes back later than `slow` is shared with busy threads.
+    fn wait(
         &self,
-        begin: Instant,
         deadline: Option<Instant>,
-        leave_core: impl Fn() -> Instant,
+        slow: Duration,
+        clock: impl Fn() -> Instant,
         found: impl Fn() -> bool,
     ) {
         let pauses = self.pauses.load(Ordering::Relaxed);
@@ -52,17 +57,20 @@ impl Spin {
             self.pauses.store(pauses - 1, Ordering::Relaxed);
             return;
         }
-        let mut looked = begin;
-        for _ in 0..LOOKS {
+        if found() {
+            return self.last.store(0, Ordering::Relaxed);
+        }
+        let mut looked = clock();
+        for _ in 1..LOOKS {
+            thread::yield_now();
+            let now = clock();
             if found() {
-                self.last.store(0, Ordering::Relaxed);
-                return;
+                return self.last.store(0, Ordering::Relaxed);
             }
-            let now = leave_core();
             if deadline.is_some_and(|deadline| now >= deadline) {
                 return;
             }
-            if now.duration_since(looked) > SLOW {
+            if now.duration_since(looked) > slow {
                 break;
             }
             looked = now;
@@ -88,7 +96,7 @@ mod tests {
                 looks.set(looks.get() + 1);
                 finds
             };
-            spin.look(now, None, || now, found);
+            spin.wait(None, SLOW, || now, found);
             looks.get()
         };
         (0..waits).map(wait).collect()
@@ -114,22 +122,34 @@ mod tests {
                 false
             });
         }
-        assert_eq!(looks.get(), 3, "once each time: it was not in vain");
+        assert_eq!(looks.get(), 6, "twice each time: it was not in vain");
     }
 
     #[test]
     fn who_could_not_look_for_long_sleeps() {
         let spin = Spin::default();
         let looks = Cell::new(0);
-        let now = Instant::now();
+        let now = Cell::new(Instant::now());
         for _ in 0..2 {
+            let clock = || now.replace(now.get() + 2 * SLOW);
             let found = || {
                 looks.set(looks.get() + 1);
                 false
             };
-            spin.look(now, None, || now + 2 * SLOW, found);
+            spin.wait(None, SLOW, clock, found);
         }
-        assert_eq!(looks.get(), 1, "and at once, the next time");
+        assert_eq!(looks.get(), 2, "at the second look it knew, and it slept at once the next time");
+    }
+
+    #[test]
+    fn who_shares_its_core_with_others_that_spin_looks_for_longer() {
+        let spin = Spin::default();
+        let looks = Cell::new(0);
+        let now = Cell::new(Instant::now());
+        let clock = || now.replace(now.get() + 2 * SLOW);
+        let found = || looks.replace(looks.get() + 1) == 5;
+        spin.wait(None, SLOW + TURN * 100, clock, found);
+        assert_eq!(looks.get(), 6);
     }
 
     #[test]
