@@ -25,7 +25,7 @@ const GATHERED_BYTES_MAX: usize = 64 << 10;
 const GROUPS_MIN: usize = 16;
 
 /// Groups are not made smaller than this to have more of them.
-const GROUP_MIN: usize = 8;
+const GROUP_MIN: usize = 32;
 
 /// How many commands may share an entry while `under_way` are under way; never more than `most`.
 pub fn gathered_max(under_way: usize, most: usize) -> usize {
@@ -386,6 +386,6 @@ mod tests {
             let groups = Gathering::new(64).gather((0..calls).map(|number| commands([number])).collect());
             groups.iter().map(|group| group.sizes.len()).max()
         };
-        assert_eq!([1, 32, 320, 1024, 2048].map(sizes), [1, 8, 20, 64, 64].map(Some));
+        assert_eq!([1, 32, 320, 720, 1024, 2048].map(sizes), [1, 32, 32, 45, 64, 64].map(Some));
     }
 }
