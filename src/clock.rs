@@ -24,7 +24,12 @@ impl Clock {
 
     /// The time since the origin, and how far the clock was set ahead.
     pub fn now(&self) -> Time {
-        Time::ZERO + self.origin.elapsed() + self.ahead
+        self.time(Instant::now())
+    }
+
+    /// What it showed at this moment.
+    pub fn time(&self, moment: Instant) -> Time {
+        Time::ZERO + moment.saturating_duration_since(self.origin) + self.ahead
     }
 
     /// The same clock, set ahead of the run's time.

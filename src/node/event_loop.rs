@@ -146,12 +146,10 @@ impl EventLoop {
     /// Sleeps until something arrives or the server's time has come.
     fn wait(&mut self) -> Result<(), EndReason> {
         let deadline = self.clock.instant(self.server.deadline());
-        self.inbox.spin(Some(deadline), || {
-            !self.orders.is_empty()
-                || !self.disk.completions().is_empty()
-                || !self.snapshots.reports().is_empty()
-                || !self.machine.reports().is_empty()
-        });
+        self.inbox.spin(Some(deadline), || self.has_news());
+        if !self.inbox.is_empty() || self.has_news() {
+            return Ok(());
+        }
         let timer = at(deadline);
         select! {
             recv(self.inbox.receiver()) -> parcel => match parcel {
@@ -178,7 +176,15 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Drains what else is queued, up to a bound.
+    /// Whether something waits that no message brought.
+    fn has_news(&self) -> bool {
+        !self.orders.is_empty()
+            || !self.disk.completions().is_empty()
+            || !self.snapshots.reports().is_empty()
+            || !self.machine.reports().is_empty()
+    }
+
+    /// Drains what is queued, up to a bound.
     fn take_waiting(&mut self) -> Result<(), EndReason> {
         while let Ok(order) = self.orders.try_recv() {
             self.obey(order)?;
@@ -324,9 +330,9 @@ impl EventLoop {
 
     /// One step, and what follows from it.
     fn step(&mut self) -> Result<(), EndReason> {
-        let now = self.context.clock.now();
-        self.clock_shown = self.clock_shown.max(self.clock.now());
         let began = Instant::now();
+        let now = self.context.clock.time(began);
+        self.clock_shown = self.clock_shown.max(self.clock.time(began));
         *self.step_began.lock() = began;
         let jumped = self.jumps.look(began, SystemTime::now());
         if jumped > self.server.raft().settings.election_min / JUMP_PART {
@@ -338,8 +344,9 @@ impl EventLoop {
         let mut outbox = self.server.handle(self.clock_shown, &mut self.arrivals);
         // Only applying can have taken this long.
         let left_off = !outbox.tasks.is_empty() && self.machine.is_here();
-        let is_slow = |took: &Duration| left_off || !outbox.applied.is_empty() && self.machine.is_slow(*took);
-        let slow = Some(began.elapsed()).filter(is_slow);
+        let has_applied = left_off || !outbox.applied.is_empty();
+        let took = has_applied.then(|| began.elapsed());
+        let slow = took.filter(|took| left_off || self.machine.is_slow(*took));
         let step = Step {
             answering: &answering,
             persisted: outbox.persisted,

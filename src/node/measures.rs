@@ -153,16 +153,12 @@ impl StepMeter {
             if last > self.last && self.followed.len() < FOLLOWED_MAX {
                 self.followed.push_back(StepEntries { first: self.last.next(), last, at: began });
             }
-            self.note_commits(status.commit, &meters.commits);
+            self.note_commits(status.commit, began, &meters.commits);
         }
         self.last = last;
     }
 
-    fn note_commits(&mut self, commit: LogIndex, meter: &DurationMeter) {
-        if self.followed.front().is_none_or(|appended| appended.first > commit) {
-            return;
-        }
-        let now = Instant::now();
+    fn note_commits(&mut self, commit: LogIndex, now: Instant, meter: &DurationMeter) {
         while let Some(appended) = self.followed.front_mut().filter(|appended| appended.first <= commit) {
             let committed = appended.last.min(commit);
             meter.note_each(committed.0 + 1 - appended.first.0, now - appended.at);
