@@ -14,7 +14,8 @@ use crate::load::Figures;
 use crate::text::layout::{self, Align};
 use crate::text::numbers::{grouped, micros_shown, seconds_shown, whole};
 
-const SETTINGS: [&str; 7] = ["clients", "batch", "gather", "pipeline", "rate", "nodes", "engine"];
+const SETTINGS: [&str; 8] =
+    ["clients", "batch", "gather", "pipeline", "rate", "nodes", "value-size", "engine"];
 
 const VALUES_MAX: usize = 50;
 
@@ -106,6 +107,7 @@ impl Sweep {
             "gather" => plan.gather = value,
             "pipeline" => plan.pipeline = Some(value),
             "rate" => plan.rate = Some(value),
+            "value-size" => plan.workload.value_bytes = usize::try_from(value).unwrap_or(usize::MAX),
             _ => experiment.settings.nodes = u8::try_from(value).unwrap_or(u8::MAX),
         }
         experiment

@@ -146,7 +146,7 @@ pub(super) struct Options {
     /// Fails the run, with exit code 1, unless this was measured: --expect 'p99<50ms' --expect 'failed=0'
     #[arg(long, value_name = "CONDITION")]
     expect: Vec<Expectation>,
-    /// Makes a run for each value of a setting: clients, batch, gather, pipeline, rate, nodes or engine
+    /// Makes a run for each value of a setting: clients, batch, gather, pipeline, rate, nodes, value-size or engine
     #[arg(long, value_name = "SETTING=V1,V2", conflicts_with_all = ["csv", "history", "states"])]
     sweep: Option<Sweep>,
     /// What is put under load: raftlab:3; etcd:3, which starts members of the etcd on PATH; or an etcd that runs, as
