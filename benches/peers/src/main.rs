@@ -11,7 +11,9 @@
 //!
 //! - `router` and `express`: raftlab with its defaults, a thread a node, all messages through the router's thread or
 //!   past it. Clients are threads; with one command in flight they call `Client::submit`, else they keep a `Pipeline`
-//!   full, which lets commands that leave together share an entry. Sessions, exactly-once, the safety checks and snapshots that are written are part of it.
+//!   full, which lets commands that leave together share an entry. Sessions, exactly-once, the safety checks, the recorder's
+//!   ring of the newest steps and snapshots that are written are part of it. `bare`: as `express`, without that ring
+//!   (`recorder_bytes = 0`), which no peer has.
 //! - `raft-rs`: the crate `raft`, a thread a node, crossbeam channels straight to each inbox, no router. Clients are
 //!   threads. A node takes in all that waits, proposes all commands of it as one message, and handles what is ready once
 //!   for all of it. The log is a `VecDeque`, trimmed without a snapshot. See `src/raft_rs.rs`.
@@ -113,8 +115,9 @@ fn run(system: System, form: &Form, options: &Options) -> Result<Figure, String>
         span: options.span,
     };
     match system {
-        System::Router => raftlab_system::run(&plan, false),
-        System::Express => raftlab_system::run(&plan, true),
+        System::Router => raftlab_system::run(&plan, raftlab::Cluster::builder()),
+        System::Express => raftlab_system::run(&plan, raftlab::Cluster::builder().express()),
+        System::Bare => raftlab_system::run(&plan, raftlab_system::bare()),
         System::RaftRs => raft_rs::run(&plan),
         System::OpenRaft => open_raft::run(&plan, Asking::OneByOne),
         System::OpenRaftGroups => open_raft::run(&plan, Asking::InGroups),

@@ -9,6 +9,8 @@ pub enum System {
     Router,
     /// raftlab, messages past the router.
     Express,
+    /// The same, without the recorder's ring of each node's newest steps.
+    Bare,
     /// The crate `raft`.
     RaftRs,
     /// The crate `openraft`, a task for each command in flight.
@@ -24,9 +26,10 @@ pub enum System {
 }
 
 /// In the order of the table.
-pub const SYSTEMS: [System; 8] = [
+pub const SYSTEMS: [System; 9] = [
     System::Router,
     System::Express,
+    System::Bare,
     System::RaftRs,
     System::OpenRaft,
     System::OpenRaftGroups,
@@ -44,6 +47,7 @@ impl System {
         match self {
             System::Router => "router",
             System::Express => "express",
+            System::Bare => "bare",
             System::RaftRs => "raft-rs",
             System::OpenRaft => "openraft",
             System::OpenRaftGroups => "openraft-groups",
@@ -69,7 +73,8 @@ impl System {
 
     /// Whether it is one that raftlab is compared with.
     pub fn is_peer(self) -> bool {
-        !matches!(self, System::Router | System::Express | System::OverTcp | System::OverTls)
+        let is_raftlab = matches!(self, System::Router | System::Express | System::Bare);
+        !is_raftlab && !matches!(self, System::OverTcp | System::OverTls)
     }
 }
 
@@ -85,10 +90,11 @@ pub struct Form {
 }
 
 /// In the order of the table.
-pub const FORMS: [Form; 5] = [
+pub const FORMS: [Form; 6] = [
     Form { name: "1x1", clients: 1, window: 1 },
     Form { name: "64x1", clients: 64, window: 1 },
     Form { name: "256x1", clients: 256, window: 1 },
+    Form { name: "1000x1", clients: 1_000, window: 1 },
     Form { name: "2x32", clients: 2, window: 32 },
     Form { name: "4x1024", clients: 4, window: 1024 },
 ];

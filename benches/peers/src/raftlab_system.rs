@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use raftlab::client::{Ask, Client as Caller, Ended, Outcome, Pipeline, What};
+use raftlab::cluster::Builder;
 use raftlab::lab::Lab;
 use raftlab::state_machine::kv::{Command, KeyValue};
 use raftlab::types::Time;
@@ -30,10 +31,14 @@ struct Piped {
 /// The newest entry of which a command was answered.
 type Newest = Arc<AtomicU64>;
 
+/// Past the router, without the recorder's ring.
+pub fn bare() -> Builder<KeyValue> {
+    Cluster::builder().express().with(|settings| settings.recorder_bytes = 0)
+}
+
 /// Runs the plan on a cluster of its own.
-pub fn run(plan: &Plan, express: bool) -> Result<Figure, String> {
-    let builder = Cluster::builder().nodes(3).memory().client_timeout(PATIENCE);
-    let builder = if express { builder.express() } else { builder };
+pub fn run(plan: &Plan, cluster: Builder<KeyValue>) -> Result<Figure, String> {
+    let builder = cluster.nodes(3).memory().client_timeout(PATIENCE);
     let mut cluster = builder.start().map_err(|error| error.to_string())?;
     cluster.wait_until_leader(PATIENCE).ok_or("nobody leads")?;
     let leaders = cluster.leadership();
