@@ -5,9 +5,10 @@
 //! and looks again in between. It never keeps a core that another thread could use.
 //!
 //! When the spin finds nothing, the next waits sleep at once: one of them, then three, seven, up to thirty-one. An idle
-//! cluster stays idle, and of many waiting clients most are asleep.
+//! cluster stays idle, and of many waiting clients most are asleep. After a long wait the next few sleep at once too: an idle
+//! cluster's heartbeats come one by one, and each would find a thread that spins for the next.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,12 +29,28 @@ static SPINNING: AtomicU32 = AtomicU32::new(0);
 /// The most waits in a row that sleep at once.
 const PAUSES_MAX: u32 = 31;
 
+/// When a thread waits for the first time after so long, it has little to do.
+const QUIET: Duration = Duration::from_millis(10);
+
+/// Then so many waits sleep at once: as many as a heartbeat brings to a leader of five.
+const PAUSES_IN_QUIET: u32 = 5;
+
 /// The backoff of one thread. Threads that wait in turn may share it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Spin {
     pauses: AtomicU32,
     /// How many there were after the last spin in vain.
     last: AtomicU32,
+    origin: Instant,
+    /// When it last waited, in nanoseconds since its origin.
+    waited: AtomicU64,
+}
+
+impl Default for Spin {
+    fn default() -> Spin {
+        let (pauses, last, waited) = Default::default();
+        Spin { pauses, last, origin: Instant::now(), waited }
+    }
 }
 
 impl Spin {
@@ -52,7 +69,11 @@ impl Spin {
         clock: impl Fn() -> Instant,
         found: impl Fn() -> bool,
     ) {
-        let pauses = self.pauses.load(Ordering::Relaxed);
+        let mut looked = clock();
+        let mut pauses = self.pauses.load(Ordering::Relaxed);
+        if self.is_quiet(looked) {
+            pauses = pauses.max(PAUSES_IN_QUIET);
+        }
         if pauses > 0 {
             self.pauses.store(pauses - 1, Ordering::Relaxed);
             return;
@@ -60,7 +81,6 @@ impl Spin {
         if found() {
             return self.last.store(0, Ordering::Relaxed);
         }
-        let mut looked = clock();
         for _ in 1..LOOKS {
             thread::yield_now();
             let now = clock();
@@ -78,6 +98,13 @@ impl Spin {
         let pauses = (self.last.load(Ordering::Relaxed) * 2 + 1).min(PAUSES_MAX);
         self.last.store(pauses, Ordering::Relaxed);
         self.pauses.store(pauses, Ordering::Relaxed);
+    }
+
+    /// Whether the last wait began long ago.
+    fn is_quiet(&self, now: Instant) -> bool {
+        let nanos = u64::try_from(now.duration_since(self.origin).as_nanos()).unwrap_or(u64::MAX);
+        let last = self.waited.swap(nanos, Ordering::Relaxed);
+        Duration::from_nanos(nanos.saturating_sub(last)) > QUIET
     }
 }
 
@@ -139,6 +166,29 @@ mod tests {
             spin.wait(None, SLOW, clock, found);
         }
         assert_eq!(looks.get(), 2, "at the second look it knew, and it slept at once the next time");
+    }
+
+    #[test]
+    fn after_a_long_wait_the_next_few_sleep_at_once() {
+        let spin = Spin::default();
+        let mut now = Instant::now();
+        let looks = |now, waits: usize| -> Vec<u32> {
+            let wait = |_| {
+                let looks = Cell::new(0);
+                let found = || {
+                    looks.set(looks.get() + 1);
+                    true
+                };
+                spin.wait(None, SLOW, || now, found);
+                looks.get()
+            };
+            (0..waits).map(wait).collect()
+        };
+        assert_eq!(looks(now, 2), [1, 1]);
+        for _ in 0..3 {
+            now += QUIET * 5;
+            assert_eq!(looks(now, 7), [0, 0, 0, 0, 0, 1, 1]);
+        }
     }
 
     #[test]
