@@ -3,6 +3,8 @@
 //! It is bounded in groups and in bytes: a few large messages fill memory long before many small ones do. A sender
 //! never waits: what does not fit is returned to it.
 //!
+//! The queue takes memory as groups come: an idle client of thousands takes next to none.
+//!
 //! A group travels in a [`Parcel`] with the room that it takes. Its receiver alone can open one, which gives the room back.
 
 mod bell;
@@ -11,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, unbounded};
 use derive_more::Debug;
 
 use self::bell::{Bell, HangUp};
@@ -23,6 +25,7 @@ use crate::spin::Spin;
 #[debug("Inbox({} waiting)", sender.len())]
 pub struct Inbox {
     sender: Sender<Parcel>,
+    groups_max: usize,
     room: Arc<Room>,
     receiver: Weak<()>,
     /// Dropped after the sender, so that the receiver that it wakes finds the channel closed.
@@ -58,15 +61,22 @@ pub enum NotSent {
 
 /// An inbox for that many groups and bytes at most, and its receiver.
 ///
-/// A message that is larger than the bound passes when nothing else waits: otherwise it could never be sent.
+/// A message that is larger than the bound passes when nothing else waits: otherwise it could never be sent. Senders that
+/// send at the same time may each find room for one more group.
 pub fn inbox(groups_max: usize, bytes_max: usize) -> (Inbox, InboxReceiver) {
-    let (sender, receiver) = bounded(groups_max);
+    let (sender, receiver) = unbounded();
     let room = Arc::new(Room { taken: AtomicUsize::new(0), bytes_max });
     let bell = Arc::new(Bell::default());
     let hang_up = HangUp(Arc::clone(&bell));
     let alive = Arc::new(());
     (
-        Inbox { sender, room: Arc::clone(&room), receiver: Arc::downgrade(&alive), bell: hang_up },
+        Inbox {
+            sender,
+            groups_max,
+            room: Arc::clone(&room),
+            receiver: Arc::downgrade(&alive),
+            bell: hang_up,
+        },
         InboxReceiver { receiver, room, bell, spin: Spin::default(), _alive: alive },
     )
 }
@@ -80,19 +90,19 @@ impl Inbox {
         if group.is_empty() {
             return Ok(());
         }
+        if self.len() >= self.groups_max {
+            return Err(NotSent::Full(group));
+        }
         let (weight, mut rest) = self.room.take(&mut group);
         if group.is_empty() {
             return Err(NotSent::Full(rest));
         }
-        match self.sender.try_send(Parcel { group, weight }) {
-            Ok(()) => self.bell.0.ring(),
-            Err(unsent) => {
-                let closed = unsent.is_disconnected();
-                let mut group = self.room.open(unsent.into_inner());
-                group.append(&mut rest);
-                return Err(if closed { NotSent::Closed(group) } else { NotSent::Full(group) });
-            }
+        if let Err(unsent) = self.sender.send(Parcel { group, weight }) {
+            let mut group = self.room.open(unsent.into_inner());
+            group.append(&mut rest);
+            return Err(NotSent::Closed(group));
         }
+        self.bell.0.ring();
         if rest.is_empty() { Ok(()) } else { Err(NotSent::Full(rest)) }
     }
 
