@@ -299,3 +299,9 @@ impl Node {
         answer.recv().ok()
     }
 }
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -5,8 +5,8 @@
 //! and looks again in between. It never keeps a core that another thread could use.
 //!
 //! When the spin finds nothing, the next waits sleep at once: one of them, then three, seven, up to thirty-one. An idle
-//! cluster stays idle, and of many waiting clients most are asleep. After a long wait the next few sleep at once too: an idle
-//! cluster's heartbeats come one by one, and each would find a thread that spins for the next.
+//! cluster stays idle, and of many waiting clients most are asleep. After a long pause the next few waits sleep at once too: a
+//! thread that spun after each heartbeat of an idle cluster would spin in vain.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread;
@@ -19,8 +19,8 @@ const LOOKS: u32 = 64;
 /// thread that was woken over those that were running.
 const SLOW: Duration = Duration::from_millis(1);
 
-/// It may take this much longer for each thread that spins at the same time. They take turns, and each of them has its
-/// own work for a moment when it finds something: hundreds of clients that wait for the same nodes are no busy threads.
+/// A core may come back this much later for each other thread of this process that spins. They take turns, and each of them
+/// works for a moment when it finds something: hundreds of clients that wait for the same nodes are no busy threads.
 const TURN: Duration = Duration::from_micros(20);
 
 /// The threads of this process that spin now. It is a number and orders nothing.
@@ -29,10 +29,10 @@ static SPINNING: AtomicU32 = AtomicU32::new(0);
 /// The most waits in a row that sleep at once.
 const PAUSES_MAX: u32 = 31;
 
-/// When a thread waits for the first time after so long, it has little to do.
+/// When two waits of a thread begin this far apart, it has little to do, or something else that takes long.
 const QUIET: Duration = Duration::from_millis(10);
 
-/// Then so many waits sleep at once: as many as a heartbeat brings to a leader of five.
+/// How many waits then sleep at once: a heartbeat brings this many to a leader of five.
 const PAUSES_IN_QUIET: u32 = 5;
 
 /// The backoff of one thread. Threads that wait in turn may share it.
@@ -48,12 +48,16 @@ pub struct Spin {
 
 impl Default for Spin {
     fn default() -> Spin {
-        let (pauses, last, waited) = Default::default();
-        Spin { pauses, last, origin: Instant::now(), waited }
+        Spin::since(Instant::now())
     }
 }
 
 impl Spin {
+    fn since(origin: Instant) -> Spin {
+        let (pauses, last, waited) = Default::default();
+        Spin { pauses, last, origin, waited }
+    }
+
     /// Returns when `found` does, at the deadline, or when it is time to sleep.
     pub fn until(&self, deadline: Option<Instant>, found: impl Fn() -> bool) {
         let others = SPINNING.fetch_add(1, Ordering::Relaxed);
@@ -115,8 +119,7 @@ mod tests {
     use super::*;
 
     /// How often each wait looks while time stands still and every look returns `finds`.
-    fn looks(spin: &Spin, waits: usize, finds: bool) -> Vec<u32> {
-        let now = Instant::now();
+    fn looks(spin: &Spin, now: Instant, waits: usize, finds: bool) -> Vec<u32> {
         let wait = |_| {
             let looks = Cell::new(0);
             let found = || {
@@ -131,32 +134,36 @@ mod tests {
 
     #[test]
     fn who_looks_in_vain_sleeps_at_once_more_and_more_often() {
-        let spin = Spin::default();
+        let origin = Instant::now();
+        let spin = Spin::since(origin);
         let expected = [LOOKS, 0, LOOKS, 0, 0, 0, LOOKS, 0, 0, 0, 0, 0, 0, 0, LOOKS];
-        assert_eq!(looks(&spin, 15, false), expected);
-        let later = looks(&spin, 1_000, false);
+        assert_eq!(looks(&spin, origin, 15, false), expected);
+        let later = looks(&spin, origin, 1_000, false);
         let most = later.iter().filter(|looks| **looks > 0).count();
         assert!((25..40).contains(&most), "one wait in thirty-two, not {most} in a thousand");
     }
 
     #[test]
     fn who_has_something_to_do_stops_looking() {
-        let spin = Spin::default();
+        let origin = Instant::now();
+        let spin = Spin::since(origin);
         let looks = Cell::new(0);
         for _ in 0..3 {
-            spin.until(Some(Instant::now()), || {
+            let found = || {
                 looks.set(looks.get() + 1);
                 false
-            });
+            };
+            spin.wait(Some(origin), SLOW, || origin, found);
         }
         assert_eq!(looks.get(), 6, "twice each time: it was not in vain");
     }
 
     #[test]
     fn who_could_not_look_for_long_sleeps() {
-        let spin = Spin::default();
+        let origin = Instant::now();
+        let spin = Spin::since(origin);
         let looks = Cell::new(0);
-        let now = Cell::new(Instant::now());
+        let now = Cell::new(origin);
         for _ in 0..2 {
             let clock = || now.replace(now.get() + 2 * SLOW);
             let found = || {
@@ -170,32 +177,22 @@ mod tests {
 
     #[test]
     fn after_a_long_wait_the_next_few_sleep_at_once() {
-        let spin = Spin::default();
-        let mut now = Instant::now();
-        let looks = |now, waits: usize| -> Vec<u32> {
-            let wait = |_| {
-                let looks = Cell::new(0);
-                let found = || {
-                    looks.set(looks.get() + 1);
-                    true
-                };
-                spin.wait(None, SLOW, || now, found);
-                looks.get()
-            };
-            (0..waits).map(wait).collect()
-        };
-        assert_eq!(looks(now, 2), [1, 1]);
+        let origin = Instant::now();
+        let spin = Spin::since(origin);
+        let mut now = origin;
+        assert_eq!(looks(&spin, now, 2, true), [1, 1]);
         for _ in 0..3 {
             now += QUIET * 5;
-            assert_eq!(looks(now, 7), [0, 0, 0, 0, 0, 1, 1]);
+            assert_eq!(looks(&spin, now, 7, true), [0, 0, 0, 0, 0, 1, 1]);
         }
     }
 
     #[test]
     fn who_shares_its_core_with_others_that_spin_looks_for_longer() {
-        let spin = Spin::default();
+        let origin = Instant::now();
+        let spin = Spin::since(origin);
         let looks = Cell::new(0);
-        let now = Cell::new(Instant::now());
+        let now = Cell::new(origin);
         let clock = || now.replace(now.get() + 2 * SLOW);
         let found = || looks.replace(looks.get() + 1) == 5;
         spin.wait(None, SLOW + TURN * 100, clock, found);
@@ -204,9 +201,10 @@ mod tests {
 
     #[test]
     fn who_finds_something_goes_on_looking() {
-        let spin = Spin::default();
-        assert_eq!(looks(&spin, 3, false), [LOOKS, 0, LOOKS]);
-        assert_eq!(looks(&spin, 6, true), [0, 0, 0, 1, 1, 1]);
-        assert_eq!(looks(&spin, 3, false), [LOOKS, 0, LOOKS], "it starts again");
+        let origin = Instant::now();
+        let spin = Spin::since(origin);
+        assert_eq!(looks(&spin, origin, 3, false), [LOOKS, 0, LOOKS]);
+        assert_eq!(looks(&spin, origin, 6, true), [0, 0, 0, 1, 1, 1]);
+        assert_eq!(looks(&spin, origin, 3, false), [LOOKS, 0, LOOKS], "it starts again");
     }
 }

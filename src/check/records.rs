@@ -18,7 +18,8 @@ use crate::types::NodeId;
 /// The first bytes of a file of records, behind which its version and the place of its first record follow.
 pub const MAGIC: [u8; 8] = *b"raftrec\n";
 
-/// The version of records that this program writes, and the only one that it reads.
+/// The version of records that this program writes, and the only one that it reads. Consoles are sent records as they are:
+/// with a new version of these, the [frames](crate::wire::VERSIONS) have a new one.
 pub const VERSION: u16 = 2;
 
 /// The longest record: a start's, of a log of some millions of entries.

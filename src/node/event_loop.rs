@@ -176,7 +176,7 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Whether something waits that no message brought.
+    /// Whether an order, a completion or a report waits.
     fn has_news(&self) -> bool {
         !self.orders.is_empty()
             || !self.disk.completions().is_empty()

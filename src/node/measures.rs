@@ -31,7 +31,7 @@ pub struct Measures {
     pub snapshots_installed: u64,
     /// How long each sync of the log took. A state in memory has none.
     pub syncs: Durations,
-    /// While it leads: from appending an entry to knowing it to be committed.
+    /// While it leads: from the step that appends an entry to the step that knows it to be committed, each by its begin.
     pub commits: Durations,
 }
 
@@ -158,10 +158,10 @@ impl StepMeter {
         self.last = last;
     }
 
-    fn note_commits(&mut self, commit: LogIndex, now: Instant, meter: &DurationMeter) {
+    fn note_commits(&mut self, commit: LogIndex, began: Instant, meter: &DurationMeter) {
         while let Some(appended) = self.followed.front_mut().filter(|appended| appended.first <= commit) {
             let committed = appended.last.min(commit);
-            meter.note_each(committed.0 + 1 - appended.first.0, now - appended.at);
+            meter.note_each(committed.0 + 1 - appended.first.0, began - appended.at);
             if committed < appended.last {
                 appended.first = committed.next();
                 return;

@@ -185,11 +185,11 @@ fn commands_that_leave_together_share_entries_and_each_ends_for_itself() {
     let mut pipeline = cluster.client().into_pipeline();
     let value = |number: u64| if number == 7 { "too long a value".to_string() } else { number.to_string() };
     let ask = |number: u64| {
-        let what = client::What::commands([Command::create(format!("k{}", number.min(19)), value(number))]);
+        let what = client::What::commands([Command::create(format!("k{}", number.min(99)), value(number))]);
         Ask { what, at: None, timeout: PATIENCE }
     };
-    let calls: Vec<CallId> = pipeline.send((0..21).map(ask).collect()).collect();
-    assert_eq!(calls, (1..=21).map(CallId).collect::<Vec<_>>());
+    let calls: Vec<CallId> = pipeline.send((0..101).map(ask).collect()).collect();
+    assert_eq!(calls, (1..=101).map(CallId).collect::<Vec<_>>());
     let (mut seen, mut ended) = (BTreeMap::new(), Vec::new());
     while seen.len() < calls.len() {
         pipeline.wait(pipeline.now() + PATIENCE, &mut ended);
@@ -201,7 +201,7 @@ fn commands_that_leave_together_share_entries_and_each_ends_for_itself() {
         match outcome {
             Outcome::Answered(answered) => {
                 let all = answered.answer.value::<Batch<Answer>>().expect("answers of the store");
-                let expected = if number == 20 { Answer::Exists } else { Answer::Created };
+                let expected = if number == 100 { Answer::Exists } else { Answer::Created };
                 assert_eq!(answered.own(all), Some(&[expected][..]), "{number}");
                 entries.insert(answered.index);
             }
@@ -211,10 +211,11 @@ fn commands_that_leave_together_share_entries_and_each_ends_for_itself() {
             other => panic!("{number}: {other:?}"),
         }
     }
-    assert!(entries.len() < 20, "20 commands took {} entries", entries.len());
+    // Those that left with the refused one were asked again, each by itself.
+    assert!((2..100).contains(&entries.len()), "100 commands took {} entries", entries.len());
     converge(&mut cluster);
     for node in cluster.nodes() {
-        assert_eq!(cluster.items(node).expect("it runs").len(), 19, "k0 to k19, less k7");
+        assert_eq!(cluster.items(node).expect("it runs").len(), 99, "k0 to k99, less k7");
     }
     assert_safe(&mut cluster);
 }

@@ -34,6 +34,7 @@ fn what_cannot_be_carried_out_is_refused_before_anything_starts() {
         #[cfg(not(feature = "etcd"))]
         (&["--engine", "etcd:3"], "build it with --features etcd"),
         (&["--sweep", "nodes=100"], "nodes=100: "),
+        (&["--sweep", "value-size=67108865"], "value-size=67108865: a value has at most"),
         (&["--sweep", "clients=1,2", "--states", "states"], "cannot be used with"),
         (&["--at", "1s", "crsh leader"], "did you mean 'crash'?"),
         (&["--at", "soon", "crash leader"], "'soon' is not a duration"),

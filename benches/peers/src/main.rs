@@ -12,8 +12,8 @@
 //! - `router` and `express`: raftlab with its defaults, a thread a node, all messages through the router's thread or
 //!   past it. Clients are threads; with one command in flight they call `Client::submit`, else they keep a `Pipeline`
 //!   full, which lets commands that leave together share an entry. Sessions, exactly-once, the safety checks, the recorder's
-//!   ring of the newest steps and snapshots that are written are part of it. `bare`: as `express`, without that ring
-//!   (`recorder_bytes = 0`), which no peer has.
+//!   ring of the newest steps and snapshots that are written are part of it. `bare`: as `express`, with `recorder_bytes = 0`:
+//!   no peer has such a ring.
 //! - `raft-rs`: the crate `raft`, a thread a node, crossbeam channels straight to each inbox, no router. Clients are
 //!   threads. A node takes in all that waits, proposes all commands of it as one message, and handles what is ready once
 //!   for all of it. The log is a `VecDeque`, trimmed without a snapshot. See `src/raft_rs.rs`.
