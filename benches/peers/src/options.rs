@@ -73,8 +73,7 @@ impl System {
 
     /// Whether it is one that raftlab is compared with.
     pub fn is_peer(self) -> bool {
-        let is_raftlab = matches!(self, System::Router | System::Express | System::Bare);
-        !is_raftlab && !matches!(self, System::OverTcp | System::OverTls)
+        matches!(self, System::RaftRs | System::OpenRaft | System::OpenRaftGroups | System::Etcd)
     }
 }
 
