@@ -20,13 +20,13 @@ pub const MAGIC: [u8; 8] = *b"raftrec\n";
 
 /// The version of records that this program writes, and the only one that it reads. Consoles are sent records as they are:
 /// with a new version of these, the [frames](crate::wire::VERSIONS) have a new one.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// The longest record: a start's, of a log of some millions of entries.
 pub const RECORD_BYTES_MAX: usize = 256 << 20;
 
-/// Bytes before each record: its length and its checksum.
-pub const FRAME_BYTES: usize = 8;
+/// Bytes before each record: its length, the checksum of these four bytes, and that of its content.
+pub const FRAME_BYTES: usize = 12;
 
 /// Which node wrote these records.
 ///
@@ -39,16 +39,15 @@ pub fn node_of(bytes: &[u8]) -> Result<NodeId, String> {
     }
 }
 
-/// A record with its length and its checksum, the lowest bytes first, appended by `put`.
+/// A record behind its length and its checksums, the lowest bytes first, appended by `put`.
 pub fn frame(to: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
     let start = to.len();
     to.extend_from_slice(&[0; FRAME_BYTES]);
     put(to);
     let content = &to[start + FRAME_BYTES..];
-    let length = u32::try_from(content.len()).unwrap_or(u32::MAX);
-    let crc = crc32fast::hash(content);
-    to[start..start + 4].copy_from_slice(&length.to_le_bytes());
-    to[start + 4..start + FRAME_BYTES].copy_from_slice(&crc.to_le_bytes());
+    let length = u32::try_from(content.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let head = [length, crc32fast::hash(&length).to_le_bytes(), crc32fast::hash(content).to_le_bytes()];
+    to[start..start + FRAME_BYTES].copy_from_slice(head.as_flattened());
 }
 
 /// The first record of these bytes, and how many bytes it takes; none when it has not arrived as a whole.
@@ -57,15 +56,26 @@ pub fn frame(to: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
 /// It is no record, or a damaged one.
 pub fn unframe(bytes: &[u8]) -> Result<Option<(&[u8], usize)>, String> {
     let Some((head, rest)) = bytes.split_first_chunk::<FRAME_BYTES>() else { return Ok(None) };
-    let [length, crc] = [&head[..4], &head[4..]]
-        .map(|number| number.iter().rev().fold(0_u32, |number, byte| number << 8 | u32::from(*byte)));
-    let count = usize::try_from(length).unwrap_or(usize::MAX);
-    if count > RECORD_BYTES_MAX {
+    let length = framed_length(head)?;
+    if length > RECORD_BYTES_MAX {
         return Err(format!("a record of {length} bytes: at most {RECORD_BYTES_MAX} are read"));
     }
-    let Some(content) = rest.get(..count) else { return Ok(None) };
-    if crc32fast::hash(content) != crc {
+    let Some(content) = rest.get(..length) else { return Ok(None) };
+    if crc32fast::hash(content).to_le_bytes() != head[8..] {
         return Err("a record does not match its checksum".to_string());
     }
-    Ok(Some((content, FRAME_BYTES + count)))
+    Ok(Some((content, FRAME_BYTES + length)))
+}
+
+/// The length of the content behind this head. It has its own checksum, since a record that is damaged here would look like
+/// one that was cut off.
+///
+/// # Errors
+/// It is damaged.
+pub fn framed_length(head: &[u8; FRAME_BYTES]) -> Result<usize, String> {
+    let [length, crc, _] = head.as_chunks::<4>().0 else { unreachable!("three numbers") };
+    if crc32fast::hash(length) != u32::from_le_bytes(*crc) {
+        return Err("a record's length does not match its checksum".to_string());
+    }
+    Ok(usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX))
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::form::{Event, Frame, Head, PieceKind, Rules, next_event};
 use super::{HEAD_FILE, NETWORK_FILE, VERSION};
-use crate::check::records::{FRAME_BYTES, unframe};
+use crate::check::records::{FRAME_BYTES, framed_length, unframe};
 use crate::types::{NODES_MAX, NodeId, Time};
 
 /// What a folder is no recording for, or not one that is read: one line.
@@ -312,17 +312,15 @@ impl Stream {
 
     /// The next whole piece; none at the end, where a kill may have left a part of one.
     fn piece(&mut self) -> Result<Option<Vec<u8>>, RecordingError> {
-        let mut bytes = vec![0; FRAME_BYTES];
-        if self.file.read_exact(&mut bytes).is_err() {
-            return Ok(None);
-        }
-        let length = u32::from_le_bytes(bytes[..4].try_into().expect("four of them"));
-        let length = u64::from(length);
-        let read = self.file.by_ref().take(length).read_to_end(&mut bytes);
-        if read.is_err() || (bytes.len() - FRAME_BYTES) as u64 != length {
-            return Ok(None);
-        }
         let damaged = |problem| RecordingError(format!("{} is damaged: {problem}", self.path.display()));
+        let mut head = [0; FRAME_BYTES];
+        if self.file.read_exact(&mut head).is_err() {
+            return Ok(None);
+        }
+        let length = framed_length(&head).map_err(damaged)?;
+        let mut bytes = head.to_vec();
+        // Of what cannot be read, as of what is not there, nothing is known.
+        let _ = self.file.by_ref().take(length as u64).read_to_end(&mut bytes);
         let whole = unframe(&bytes).map_err(damaged)?;
         Ok(whole.map(|(content, _)| content.to_vec()))
     }

@@ -9,7 +9,7 @@ use crate::storage::ClusterId;
 use crate::types::{Epoch, Member, NodeId};
 
 /// The oldest and the newest version of the frames that this program speaks.
-pub const VERSIONS: (u16, u16) = (4, 4);
+pub const VERSIONS: (u16, u16) = (5, 5);
 
 /// What the one that opened a connection says first.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

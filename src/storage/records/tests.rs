@@ -128,7 +128,7 @@ fn other_files_are_refused_by_readers_and_make_room_for_a_node() {
     let mut other = head(0);
     other[8] = 9;
     for (bytes, expected) in [
-        (&other[..], "its records are of version 9, this program reads version 2"),
+        (&other[..], "its records are of version 9, this program reads version 3"),
         (&b"a letter of more than a few bytes"[..], "it holds no records"),
     ] {
         std::fs::write(&path, bytes).expect("the folder can be written");

@@ -40,17 +40,19 @@ fn a_record_that_is_cut_off_is_waited_for() {
 }
 
 #[test]
-fn damaged_records_are_refused_in_a_line() {
+fn a_bit_that_is_flipped_anywhere_is_told_in_a_line() {
     let written = Written3::committed();
-    let mut following = Following::default();
-    let mut bytes = written.records[&n(1)].clone();
-    let last = bytes.len() - 1;
-    bytes[last] ^= 1;
-    following.take(n(1), 0, &bytes);
-    let verdicts = written.read(&mut following, &[1]);
-    assert_eq!(failed(&verdicts), [""; 0]);
-    let said = open(&verdicts);
-    assert!(said.iter().all(|line| line.contains("n1's records are damaged at byte")), "{said:?}");
+    let whole = &written.records[&n(1)];
+    for (place, bit) in (0..whole.len()).flat_map(|place| [(place, 0), (place, 4), (place, 7)]) {
+        let mut following = Following::default();
+        let mut bytes = whole.clone();
+        bytes[place] ^= 1 << bit;
+        following.take(n(1), 0, &bytes);
+        let verdicts = written.read(&mut following, &[1]);
+        assert_eq!(failed(&verdicts), [""; 0]);
+        let said = open(&verdicts);
+        assert!(said.iter().all(|line| line.contains("n1's records are damaged at byte")), "{said:?}");
+    }
 }
 
 proptest! {
