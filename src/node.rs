@@ -73,7 +73,7 @@ pub struct Context {
 impl Context {
     /// A node starts.
     pub fn started(&self, raft: &Raft) {
-        let standing = Standing::at_start(raft);
+        let standing = Standing::at_first(raft);
         self.safety.lock().begin(&standing);
         if let Some(recorder) = &self.recorder {
             recorder.begin(&standing);

@@ -138,10 +138,17 @@ impl Safety {
 
     /// A node starts, with what its disk held.
     pub fn started(&mut self, raft: &Raft) {
-        self.begin(&Standing::at_start(raft));
+        self.begin(&Standing::at_first(raft));
     }
 
-    /// A node starts, or is seen for the first time.
+    /// A node is seen from the middle of its life on. What it said, heard and held before is not known.
+    pub fn begin_midway(&mut self, standing: &Standing) {
+        self.begin(standing);
+        let newest = self.records.values().map(|record| record.term).max();
+        self.records.entry(standing.shown.member).and_modify(|record| record.unseen_until = newest);
+    }
+
+    /// A node starts.
     pub fn begin(&mut self, standing: &Standing) {
         let (member, committed) = (standing.shown.member, standing.committed);
         for (_, record) in self.records.range_mut(servers_of(member.node)) {

@@ -84,9 +84,9 @@ impl Raft {
         }
     }
 
-    /// The newest write that is not known to be durable.
-    pub fn newest_write(&self) -> Option<WriteId> {
-        self.durability.outstanding.back().map(|write| write.id)
+    /// The writes that are not known to be durable, in their order, each with the log's last index once it is.
+    pub fn pending_writes(&self) -> impl DoubleEndedIterator<Item = (WriteId, LogIndex)> {
+        self.durability.outstanding.iter().map(|write| (write.id, write.log_index))
     }
 
     pub fn durable_index(&self) -> LogIndex {

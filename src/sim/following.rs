@@ -15,7 +15,7 @@ pub use self::difference::{Difference, ReplayReport};
 use super::machine::Kind;
 use super::node::Node;
 use super::{Observer, Simulation, SimulationSettings};
-use crate::check::safety::{Safety, answering};
+use crate::check::safety::{Safety, Standing, answering};
 use crate::faults::NetChange;
 use crate::panics::caught;
 use crate::protocol::{Address, Envelope};
@@ -185,6 +185,11 @@ impl Simulation {
         node.down = None;
         node.status = server.status();
         node.store_id = server.raft().store_id();
+        let standing = Standing::at_first(server.raft());
+        match started {
+            Some(_) => self.safety.begin(&standing),
+            None => self.safety.begin_midway(&standing),
+        }
         let what = started.map(|(fresh, repaired)| server.started(fresh, &repaired));
         self.raft.now = server.raft().settings.clone();
         let hard_state = server.raft().hard_state();
@@ -192,8 +197,6 @@ impl Simulation {
         node.told = None;
         let steps = self.followed(name).steps;
         *self.followed(name) = Followed { steps, hard_state, ..Followed::default() };
-        let raft = self.nodes[&name].server.as_ref().expect("resumed above").raft();
-        self.safety.started(raft);
         let recording = &self.following.as_ref().expect("it follows").recording;
         if !recording.is_whole() {
             let has_server = |name: &NodeId| self.nodes.get(name).is_some_and(Node::is_running);

@@ -175,7 +175,7 @@ fn lay(
     let rebase = (base.index > LogIndex(0)).then_some(Rebase::Reset(base));
     store.write(Write { rebase, entries: entries(base.index.next(), durable), ..Write::default() })?;
     store.sync()?;
-    let write = raft.newest_write().map(|id| Write {
+    let write = raft.pending_writes().next_back().map(|(id, _)| Write {
         id,
         hard_state: Some(raft.hard_state()),
         entries: entries(durable.next(), log.last().index),

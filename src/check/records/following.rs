@@ -214,7 +214,10 @@ impl Following {
             stream.flaw = Some(format!("{node} could not write down each step: its log says why"));
         }
         self.lose_sight();
-        self.safety.begin(standing);
+        match cause {
+            Cause::Start => self.safety.begin(standing),
+            Cause::File | Cause::Gap => self.safety.begin_midway(standing),
+        }
         is_first && (cause != Cause::Start || standing.shown.term.0 > 0)
     }
 

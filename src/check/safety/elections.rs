@@ -87,7 +87,7 @@ impl Safety {
             let would_vote = |voter: Member| {
                 voter == member
                     || given.is_some_and(|voters| voters.contains(&voter))
-                    || self.is_unseen(voter)
+                    || self.may_have_said(voter, term.previous())
             };
             let by_quorum = |configured| is_quorum(configured, would_vote);
             let configuration = record.configuration().map(|configured| &*configured.configuration);

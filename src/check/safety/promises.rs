@@ -1,6 +1,7 @@
 //! What a message promises is held against its sender's disk, and what it acknowledges against the leader's log.
 
 use super::Safety;
+use super::record::Removed;
 use super::step::Shown;
 use crate::check::property::Property;
 use crate::raft::message::{AppendResult, Body, Cause, Extra, InstallResult, Message};
@@ -64,11 +65,10 @@ impl Safety {
         }
         let wanted = theirs.chain.get(index);
         let held = record.holds(index, wanted);
-        let was_held = overtaken
-            && record.removed.iter().any(|entry| {
-                let same = wanted.is_some_and(|(_, wanted)| entry.hash == wanted);
-                entry.index == index && same && entry.id <= record.persisted
-            });
+        let same = |hash| wanted.is_some_and(|(_, wanted)| hash == wanted);
+        let was_removed =
+            |entry: &Removed| entry.index == index && same(entry.hash) && entry.id <= record.persisted;
+        let was_held = overtaken && (record.is_unseen_in(term) || record.removed.iter().any(was_removed));
         (wanted.is_none() || !(held || was_held)).then(|| {
             format!("{sender} acknowledged entry {index} to {leader}, the leader of term {term}, and holds another one")
         })

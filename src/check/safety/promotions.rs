@@ -38,7 +38,9 @@ impl Safety {
                 && !before.configuration.is_voter(*learner)
         };
         let answers = |learner: &Member| {
-            record.answered.get(learner).is_some_and(|at| step.now < *at + step.election_min)
+            let answered = record.answered.get(learner);
+            answered.is_some_and(|at| step.now < *at + step.election_min)
+                || record.is_unseen_in(step.shown.term)
         };
         let learners = before.configuration.learners.iter();
         let learners = learners.map(|(&node, learner)| Member { node, store_id: learner.store_id });

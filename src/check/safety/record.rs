@@ -37,6 +37,8 @@ pub struct Record {
     pub campaign: Option<Campaign>,
     /// A configuration that it knows to be committed leaves it out.
     pub retired: bool,
+    /// Of one that is seen from the middle of its life on: the newest term that was known then.
+    pub unseen_until: Option<Term>,
 }
 
 /// An election that a server began.
@@ -174,6 +176,11 @@ impl Record {
             self.durable_hard_state = write.hard_state.unwrap_or(self.durable_hard_state);
             self.durable_index = self.durable_index.max(write.length);
         }
+    }
+
+    /// Whether it had run in this term before it was seen.
+    pub fn is_unseen_in(&self, term: Term) -> bool {
+        self.unseen_until.is_some_and(|newest| term <= newest)
     }
 
     /// Whether its disk holds the entry of this term and hash.

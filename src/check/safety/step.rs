@@ -106,9 +106,11 @@ pub struct Appended {
 }
 
 impl Standing {
-    /// That of a node that starts.
-    pub fn at_start(raft: &Raft) -> Standing {
+    /// That of a node that starts, or that is seen for the first time: then its own account is all there is. A term and a
+    /// vote that are on their way to its disk count as durable, since no one knows which ones the disk holds.
+    pub fn at_first(raft: &Raft) -> Standing {
         let (base, committed) = (raft.log().base(), raft.snapshot());
+        let pending = |(id, length)| Pending { id, hard_state: None, length };
         Standing {
             shown: Shown::of(raft),
             base,
@@ -118,7 +120,7 @@ impl Standing {
             hard_state: raft.hard_state(),
             durable_index: raft.durable_index(),
             persisted: 0,
-            pending: Vec::new(),
+            pending: raft.pending_writes().map(pending).collect(),
             applied: raft.commit_index(),
         }
     }

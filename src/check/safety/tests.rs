@@ -2,6 +2,7 @@
 //! logs begin behind snapshots, at entries of their own; and of acknowledgements, copies and contents.
 
 mod members;
+mod midway;
 mod servers;
 
 use std::collections::BTreeMap;

@@ -84,6 +84,11 @@ impl Safety {
         }
     }
 
+    /// Whether it may have said something in this term that was not seen.
+    pub(super) fn may_have_said(&self, member: Member, term: Term) -> bool {
+        self.is_unseen(member) || self.records.get(&member).is_some_and(|record| record.is_unseen_in(term))
+    }
+
     /// Whether a node that may have decided something is out of sight.
     pub(super) fn has_unseen(&self) -> bool {
         match &self.sight {
@@ -149,7 +154,7 @@ impl Safety {
         match doubt.matter {
             Matter::Elected { term, member } => by_quorum(&|voter| {
                 let voted = voter == member || self.votes.get(&(voter, term)) == Some(&member);
-                unless_unseen(voter, voted)
+                if voted { Some(true) } else { (!self.may_have_said(voter, term)).then_some(false) }
             }),
             Matter::Committed { index, entry } => by_quorum(&|voter| {
                 let record = self.records.get(&voter);
