@@ -8,6 +8,7 @@
 //! enters: of a command or query on its caller's thread, of an answer before anybody hears of it. What is carried has
 //! passed, so that no node finds out later.
 
+mod digest;
 mod line;
 mod measure;
 
@@ -19,6 +20,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
+
+use self::digest::Digest;
 
 type Value = Box<dyn Any + Send + Sync>;
 
@@ -32,6 +35,7 @@ pub struct Payload(Arc<dyn Faces>);
 /// Both faces, without the value's type.
 trait Faces: Any + Send + Sync {
     fn text(&self) -> &str;
+    fn digest(&self) -> u64;
     /// What it weighs; an error says why JSON cannot hold it.
     fn measured(&self) -> Result<usize, &str>;
     fn as_any(&self) -> &dyn Any;
@@ -45,6 +49,7 @@ trait Faces: Any + Send + Sync {
 struct FromValue<T: 'static> {
     value: T,
     text: OnceLock<Box<str>>,
+    digest: Digest,
     measured: OnceLock<Result<usize, Box<str>>>,
     list: Option<&'static List<T>>,
 }
@@ -57,6 +62,7 @@ struct List<T> {
 
 struct FromText {
     text: Box<str>,
+    digest: Digest,
     weight: usize,
     value: OnceLock<Result<Value, String>>,
 }
@@ -86,12 +92,12 @@ impl Payload {
     /// From its text, as read from a file or a socket; the value is decoded when first asked for.
     pub fn from_text(text: impl Into<Box<str>>) -> Payload {
         let text = text.into();
-        Payload(Arc::new(FromText { weight: text.len(), text, value: OnceLock::new() }))
+        Payload(Arc::new(FromText::new(text.len(), text)))
     }
 
     /// The same text, with the weight that it had in another process.
     pub(crate) fn weighing(&self, weight: usize) -> Payload {
-        Payload(Arc::new(FromText { weight, text: self.text().into(), value: OnceLock::new() }))
+        Payload(Arc::new(FromText::new(weight, self.text().into())))
     }
 
     /// Whether JSON can hold the value: written as text, it is read back. The value's type is walked once, and the answer
@@ -111,6 +117,11 @@ impl Payload {
     /// If JSON cannot hold the value: see [`Payload::check`].
     pub fn text(&self) -> &str {
         self.0.text()
+    }
+
+    /// A hash of what it holds, the same of all payloads with this text. It never makes the text.
+    pub(crate) fn digest(&self) -> u64 {
+        self.0.digest()
     }
 
     /// The decoded value.
@@ -201,7 +212,8 @@ impl Payload {
 
 impl<T> FromValue<T> {
     fn new(value: T, list: Option<&'static List<T>>) -> FromValue<T> {
-        FromValue { value, text: OnceLock::new(), measured: OnceLock::new(), list }
+        let (text, digest, measured) = Default::default();
+        FromValue { value, text, digest, measured, list }
     }
 }
 
@@ -211,6 +223,10 @@ impl<T: Serialize + Send + Sync + 'static> Faces for FromValue<T> {
             let text = serde_json::to_string(&self.value);
             text.expect("what JSON cannot hold is turned down where it enters").into_boxed_str()
         })
+    }
+
+    fn digest(&self) -> u64 {
+        self.digest.get_or(|| digest::of_value(&self.value))
     }
 
     fn measured(&self) -> Result<usize, &str> {
@@ -237,16 +253,21 @@ impl<T: Serialize + Send + Sync + 'static> Faces for FromValue<T> {
         let (Some(list), Some(other)) = (self.list, other.as_any_mut().downcast_mut::<FromValue<T>>()) else {
             return false;
         };
-        let (Ok(own), Ok(others)) = (self.measured(), other.measured()) else { return false };
-        let weight = own + others;
+        let (Ok(_), Ok(more)) = (self.measured(), other.measured()) else { return false };
+        if let Some(Ok(weight)) = self.measured.get_mut() {
+            *weight += more;
+        }
         (list.take_items)(&mut self.value, &mut other.value);
-        self.text = OnceLock::new();
-        self.measured = OnceLock::from(Ok(weight));
+        (self.text, self.digest) = Default::default();
         true
     }
 }
 
 impl FromText {
+    fn new(weight: usize, text: Box<str>) -> FromText {
+        FromText { text, digest: Digest::default(), weight, value: OnceLock::new() }
+    }
+
     fn value<T: DeserializeOwned + Send + Sync + 'static>(&self) -> &Result<Value, String> {
         self.value.get_or_init(|| match serde_json::from_str::<T>(&self.text) {
             Ok(value) => Ok(Box::new(value)),
@@ -258,6 +279,10 @@ impl FromText {
 impl Faces for FromText {
     fn text(&self) -> &str {
         &self.text
+    }
+
+    fn digest(&self) -> u64 {
+        self.digest.get_or(|| digest::of_text(&self.text))
     }
 
     fn measured(&self) -> Result<usize, &str> {
@@ -330,8 +355,10 @@ mod tests {
         let weights = all.weight() + Payload::batch(["c"]).weight();
         assert_eq!(all.append(Payload::batch(["c"])), Ok(()));
         assert_eq!((all.text(), all.items(), all.weight()), (r#"["a","b","c"]"#, Some(3), weights));
+        assert_eq!(all.digest(), Payload::from_text(all.text()).digest());
         assert_eq!(all.append(Payload::batch(["d"])), Ok(()), "its text is made again");
         assert_eq!(all.text(), r#"["a","b","c","d"]"#);
+        assert_eq!(all.digest(), Payload::from_text(all.text()).digest());
 
         let held = all.clone();
         let more = Payload::batch(["e"]);

@@ -10,9 +10,7 @@ pub(super) fn digest(content: &Content) -> u64 {
     let parts = match content {
         Content::NoOp => [0; 5],
         Content::Open { client, sessions_max } => [1, client.0, *sessions_max, 0, 0],
-        Content::Command { origin, command } => {
-            named(2, *origin, crc32fast::hash(command.text().as_bytes()).into())
-        }
+        Content::Command { origin, command } => named(2, *origin, command.digest()),
         Content::Settle { origin } => named(3, *origin, 0),
         Content::Members(configuration) => {
             let text = serde_json::to_vec(configuration).expect("numbers and names always serialize");
