@@ -8,8 +8,8 @@
 //! Each node keeps its newest steps in a ring in memory ([`FlightRecorder`]). A recording in a folder gets the same bytes.
 //!
 //! A folder has `record.json`, which says what wrote it; a file for each node, `n1.steps`; and `network.jsonl`, the rules of the
-//! network with the times at which they began to hold. A node's file is a list of pieces, each with its length and its
-//! checksum, as in the files of [records](crate::check::records).
+//! network with the times at which they began to hold. A node's file is a list of pieces, each behind its length and
+//! two checksums, as in the files of [records](crate::check::records).
 
 pub(crate) mod form;
 pub(crate) mod reading;

@@ -57,9 +57,6 @@ pub fn frame(to: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
 pub fn unframe(bytes: &[u8]) -> Result<Option<(&[u8], usize)>, String> {
     let Some((head, rest)) = bytes.split_first_chunk::<FRAME_BYTES>() else { return Ok(None) };
     let length = framed_length(head)?;
-    if length > RECORD_BYTES_MAX {
-        return Err(format!("a record of {length} bytes: at most {RECORD_BYTES_MAX} are read"));
-    }
     let Some(content) = rest.get(..length) else { return Ok(None) };
     if crc32fast::hash(content).to_le_bytes() != head[8..] {
         return Err("a record does not match its checksum".to_string());
@@ -71,11 +68,15 @@ pub fn unframe(bytes: &[u8]) -> Result<Option<(&[u8], usize)>, String> {
 /// one that was cut off.
 ///
 /// # Errors
-/// It is damaged.
+/// It is damaged, or longer than any record.
 pub fn framed_length(head: &[u8; FRAME_BYTES]) -> Result<usize, String> {
     let [length, crc, _] = head.as_chunks::<4>().0 else { unreachable!("three numbers") };
     if crc32fast::hash(length) != u32::from_le_bytes(*crc) {
         return Err("a record's length does not match its checksum".to_string());
     }
-    Ok(usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX))
+    let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+    if length > RECORD_BYTES_MAX {
+        return Err(format!("a record of {length} bytes: at most {RECORD_BYTES_MAX} are read"));
+    }
+    Ok(length)
 }

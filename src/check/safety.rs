@@ -144,8 +144,14 @@ impl Safety {
     /// A node is seen from the middle of its life on. What it said, heard and held before is not known.
     pub fn begin_midway(&mut self, standing: &Standing) {
         self.begin(standing);
+        let record = self.records.get_mut(&standing.shown.member).expect("begun above");
+        record.unseen_until = Some(record.term);
+        record.unseen_write = standing.pending.last().map(|write| write.id);
+        // Another that was seen before may have answered this one, in the terms that this one was in.
         let newest = self.records.values().map(|record| record.term).max();
-        self.records.entry(standing.shown.member).and_modify(|record| record.unseen_until = newest);
+        for record in self.records.values_mut().filter(|record| record.unseen_until.is_some()) {
+            record.unseen_until = newest;
+        }
     }
 
     /// A node starts.
@@ -170,13 +176,15 @@ impl Safety {
             self.note_founders(member, founders);
         }
         if let Some(before) = before {
+            record.unseen_until = before.unseen_until;
             self.check_recovered(member, &before, &record);
             self.members_moved = true;
         }
         if let (Sight::Records { .. }, HardState { current_term, voted_for: Some(candidate), .. }) =
             (&self.sight, standing.hard_state)
+            && standing.pending.is_empty()
         {
-            // The message with the vote may not have been seen.
+            // The message with the vote may not have been seen. One that is not durable may not have been sent.
             self.votes.entry((member, current_term)).or_insert(candidate);
         }
         self.records.insert(member, record);

@@ -3,9 +3,8 @@
 //! The checks compare the entries of all nodes by it. Nodes of one process share a command's value, and its text is never
 //! made if no disk asks for it; another process has the text alone.
 //!
-//! Both are read as the same sequence of parts: brackets, texts, whole numbers, and places for what is true, false or empty.
-//! A number that is not whole, or has more than 64 bits, counts as some number: its text is read back with another last
-//! digit at times.
+//! Both are read as the same sequence of parts: brackets, texts, numbers, and places for what is true, false or empty. The hash
+//! stands in the records of processes: where it changes, their [version](crate::check::records::VERSION) has to.
 
 #[cfg(test)]
 mod tests;
@@ -15,8 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::ser::{self, Serialize, Serializer};
 
-/// What is no text and no number, and what numbers are set apart by.
-const OPEN: u64 = 0x8d58_ac26_afe1_2e47;
+// Tags that keep the kinds of parts apart.
+const LIST: u64 = 0x8d58_ac26_afe1_2e47;
+const OBJECT: u64 = 0x2d35_8dcc_aa6c_78a5;
 const CLOSE: u64 = 0xd07d_bc7a_5b3c_9e11;
 const NULL: u64 = 0x1ff5_c292_3a78_8d2c;
 const TRUE: u64 = 0x4be9_8134_a597_6fd3;
@@ -64,9 +64,12 @@ pub(super) fn of_text(text: &str) -> u64 {
 struct Hash(u64);
 
 impl Hash {
-    /// As rustc's own hashes of small keys: what differs in one part differs.
+    /// Both halves of a long product: what differs in any bits of two parts in a row does not cancel out.
     fn mix(&mut self, part: u64) {
-        self.0 = (self.0.rotate_left(5) ^ part).wrapping_mul(0xf135_7aea_2e62_a9c5);
+        let product = u128::from(self.0.rotate_left(5) ^ part) * 0xf135_7aea_2e62_a9c5;
+        let bytes = product.to_le_bytes();
+        let halves = bytes.as_chunks::<8>().0;
+        self.0 = halves.iter().fold(0, |hash, half| hash ^ u64::from_le_bytes(*half));
     }
 
     fn text(&mut self, text: &str) {
@@ -103,7 +106,8 @@ impl Hash {
                     at += length_of_text(&bytes[at..]);
                     self.quoted(&text[begin..at]);
                 }
-                b'{' | b'[' => self.mix(OPEN),
+                b'{' => self.mix(OBJECT),
+                b'[' => self.mix(LIST),
                 b'}' | b']' => self.mix(CLOSE),
                 b'-' | b'0'..=b'9' => {
                     let is_part = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
@@ -139,7 +143,10 @@ impl Hash {
         match (digits.parse(), digits.parse()) {
             (Ok(number), _) => self.positive(number),
             (_, Ok(number)) => self.signed(number),
-            _ => self.mix(NUMBER),
+            _ => {
+                self.mix(NUMBER);
+                self.text(digits);
+            }
         }
     }
 }
@@ -172,9 +179,9 @@ impl<'a> Walk<'a> {
         value.serialize(Walk { hash: self.hash, brackets: 0, is_json: self.is_json })
     }
 
-    fn open(self, brackets: u8) -> Walk<'a> {
-        (0..brackets).for_each(|_| self.hash.mix(OPEN));
-        Walk { brackets, ..self }
+    fn open(self, bracket: u64) -> Walk<'a> {
+        self.hash.mix(bracket);
+        Walk { brackets: self.brackets + 1, ..self }
     }
 
     fn close(self) {
@@ -193,11 +200,11 @@ macro_rules! parts {
     };
 }
 
-/// Methods that begin what holds other values: their brackets, and the name between these if they have one.
+/// Methods that begin what holds other values, with their bracket.
 macro_rules! holders {
-    ($($method:ident($($argument:ty),*): $brackets:literal;)*) => {
+    ($($method:ident($($argument:ty),*): $bracket:expr;)*) => {
         $(fn $method(self, $(_: $argument),*) -> Result<Walk<'a>, fmt::Error> {
-            Ok(self.open($brackets))
+            Ok(self.open($bracket))
         })*
     };
 }
@@ -223,8 +230,8 @@ impl<'a> Serializer for Walk<'a> {
         serialize_u16(number: u16): |hash| hash.positive(number.into());
         serialize_u32(number: u32): |hash| hash.positive(number.into());
         serialize_u64(number: u64): |hash| hash.positive(number);
-        serialize_f32(number: f32): |hash| hash.mix(if number.is_finite() { NUMBER } else { NULL });
-        serialize_f64(number: f64): |hash| hash.mix(if number.is_finite() { NUMBER } else { NULL });
+        serialize_f32(number: f32): |hash| hash.json(&serde_json::to_string(&number).unwrap_or_default());
+        serialize_f64(number: f64): |hash| hash.json(&serde_json::to_string(&number).unwrap_or_default());
         serialize_char(character: char): |hash| hash.text(character.encode_utf8(&mut [0; 4]));
         serialize_none(): |hash| hash.mix(NULL);
         serialize_unit(): |hash| hash.mix(NULL);
@@ -233,10 +240,10 @@ impl<'a> Serializer for Walk<'a> {
     }
 
     holders! {
-        serialize_seq(Option<usize>): 1;
-        serialize_tuple(usize): 1;
-        serialize_tuple_struct(&'static str, usize): 1;
-        serialize_map(Option<usize>): 1;
+        serialize_seq(Option<usize>): LIST;
+        serialize_tuple(usize): LIST;
+        serialize_tuple_struct(&'static str, usize): LIST;
+        serialize_map(Option<usize>): OBJECT;
     }
 
     fn serialize_i128(self, number: i128) -> Result<(), fmt::Error> {
@@ -281,7 +288,7 @@ impl<'a> Serializer for Walk<'a> {
         variant: &'static str,
         value: &T,
     ) -> Result<(), fmt::Error> {
-        let mut inside = self.open(1);
+        let mut inside = self.open(OBJECT);
         inside.hash.text(variant);
         inside.hold(value)?;
         inside.close();
@@ -290,7 +297,7 @@ impl<'a> Serializer for Walk<'a> {
 
     fn serialize_struct(self, name: &'static str, _: usize) -> Result<Walk<'a>, fmt::Error> {
         let is_json = TEXTS_OF_JSON.contains(&name);
-        Ok(if is_json { Walk { is_json, ..self } } else { self.open(1) })
+        Ok(if is_json { Walk { is_json, ..self } } else { self.open(OBJECT) })
     }
 
     fn serialize_tuple_variant(
@@ -300,20 +307,21 @@ impl<'a> Serializer for Walk<'a> {
         variant: &'static str,
         _: usize,
     ) -> Result<Walk<'a>, fmt::Error> {
-        let inside = self.open(1);
+        let inside = self.open(OBJECT);
         inside.hash.text(variant);
-        inside.hash.mix(OPEN);
-        Ok(Walk { brackets: 2, ..inside })
+        Ok(inside.open(LIST))
     }
 
     fn serialize_struct_variant(
         self,
-        name: &'static str,
-        at: u32,
+        _: &'static str,
+        _: u32,
         variant: &'static str,
-        fields: usize,
+        _: usize,
     ) -> Result<Walk<'a>, fmt::Error> {
-        self.serialize_tuple_variant(name, at, variant, fields)
+        let inside = self.open(OBJECT);
+        inside.hash.text(variant);
+        Ok(inside.open(OBJECT))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{self, File};
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -280,28 +280,27 @@ impl Stream {
         if let Some(event) = self.events.pop_front() {
             return Ok(Some(Next::Event(self.node, event)));
         }
-        let Some(piece) = self.piece()? else { return Ok(None) };
+        let Some((kind, content)) = self.piece()? else { return Ok(None) };
         let damaged =
             |problem: String| RecordingError(format!("{} is damaged: {problem}", self.path.display()));
-        let (kind, content) = piece.split_first().ok_or_else(|| damaged("a piece is empty".to_string()))?;
-        if *kind == PieceKind::Frame as u8 {
-            let mut frame = Frame::read(content).map_err(damaged)?;
+        if kind == PieceKind::Frame as u8 {
+            let mut frame = Frame::read(&content).map_err(damaged)?;
             if !std::mem::replace(&mut self.has_begun, true) && frame.started.is_none() {
                 // Another file of the node may come before this one, and does not lead to it.
                 frame.missed = frame.missed.max(1);
             }
             // A kill may have left no image behind it: then there is nothing to go by.
-            let Some(image) = self.piece()? else { return Ok(None) };
-            return Ok(Some(Next::Frame(self.node, Box::new(frame), image[1..].to_vec())));
+            let Some((_, image)) = self.piece()? else { return Ok(None) };
+            return Ok(Some(Next::Frame(self.node, Box::new(frame), image)));
         }
-        if *kind == PieceKind::End as u8 {
+        if kind == PieceKind::End as u8 {
             self.is_whole = true;
             return Ok(None);
         }
-        if *kind != PieceKind::Steps as u8 {
+        if kind != PieceKind::Steps as u8 {
             return Err(damaged(format!("a piece of kind {kind}, which no recording has here")));
         }
-        let mut rest = content;
+        let mut rest = &content[..];
         let mut events = VecDeque::new();
         while let Some(event) = next_event(&mut rest).map_err(damaged)? {
             events.push_back(event);
@@ -310,18 +309,20 @@ impl Stream {
         self.next()
     }
 
-    /// The next whole piece; none at the end, where a kill may have left a part of one.
-    fn piece(&mut self) -> Result<Option<Vec<u8>>, RecordingError> {
+    /// The kind of the next whole piece, and its content; none at the end, where a kill may have left a part of one.
+    fn piece(&mut self) -> Result<Option<(u8, Vec<u8>)>, RecordingError> {
         let damaged = |problem| RecordingError(format!("{} is damaged: {problem}", self.path.display()));
+        let unreadable = |error| RecordingError(format!("{} cannot be read: {error}", self.path.display()));
         let mut head = [0; FRAME_BYTES];
-        if self.file.read_exact(&mut head).is_err() {
-            return Ok(None);
+        match self.file.read_exact(&mut head) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            read => read.map_err(unreadable)?,
         }
         let length = framed_length(&head).map_err(damaged)?;
         let mut bytes = head.to_vec();
-        // Of what cannot be read, as of what is not there, nothing is known.
-        let _ = self.file.by_ref().take(length as u64).read_to_end(&mut bytes);
-        let whole = unframe(&bytes).map_err(damaged)?;
-        Ok(whole.map(|(content, _)| content.to_vec()))
+        self.file.by_ref().take(length as u64).read_to_end(&mut bytes).map_err(unreadable)?;
+        let Some((content, _)) = unframe(&bytes).map_err(damaged)? else { return Ok(None) };
+        let (kind, content) = content.split_first().ok_or_else(|| damaged("a piece is empty".to_string()))?;
+        Ok(Some((*kind, content.to_vec())))
     }
 }

@@ -147,7 +147,8 @@ impl Ring {
         older = older.filter(|older| older.base + older.length == newest.base);
         let bytes = read_from(folder, &newest, 0, usize::MAX)?;
         let (mut whole, mut last) = (0, None);
-        while let Ok(Some((content, length))) = unframe(&bytes[whole..]) {
+        let invalid = |problem| io::Error::new(io::ErrorKind::InvalidData, problem);
+        while let Some((content, length)) = unframe(&bytes[whole..]).map_err(invalid)? {
             last = Some(content.to_vec());
             whole += length;
         }

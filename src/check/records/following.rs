@@ -214,11 +214,13 @@ impl Following {
             stream.flaw = Some(format!("{node} could not write down each step: its log says why"));
         }
         self.lose_sight();
-        match cause {
-            Cause::Start => self.safety.begin(standing),
-            Cause::File | Cause::Gap => self.safety.begin_midway(standing),
+        let is_late = is_first && (cause != Cause::Start || standing.shown.term.0 > 0);
+        if is_late || was_missed || cause != Cause::Start {
+            self.safety.begin_midway(standing);
+        } else {
+            self.safety.begin(standing);
         }
-        is_first && (cause != Cause::Start || standing.shown.term.0 > 0)
+        is_late
     }
 
     fn observe(&mut self, node: NodeId, clock: u64, seen: &StepSeen) {

@@ -93,11 +93,13 @@ impl Safety {
     /// What a disk held, as far as it is known, it must hold when its node starts again.
     pub(super) fn check_recovered(&mut self, member: Member, before: &Record, after: &Record) {
         let (old, new) = (before.durable_hard_state, after.durable_hard_state);
-        if new.current_term < old.current_term {
+        let is_known = before.unseen_write.is_none();
+        if is_known && new.current_term < old.current_term {
             let detail =
                 format!("{member} was in term {} and restarts in {}", old.current_term, new.current_term);
             self.report(Property::OneVote, detail);
-        } else if new.current_term == old.current_term
+        } else if is_known
+            && new.current_term == old.current_term
             && old.voted_for.is_some()
             && new.voted_for != old.voted_for
         {

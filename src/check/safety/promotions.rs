@@ -40,7 +40,7 @@ impl Safety {
         let answers = |learner: &Member| {
             let answered = record.answered.get(learner);
             answered.is_some_and(|at| step.now < *at + step.election_min)
-                || record.is_unseen_in(step.shown.term)
+                || record.seen_since.is_some_and(|since| step.now < since + step.election_min)
         };
         let learners = before.configuration.learners.iter();
         let learners = learners.map(|(&node, learner)| Member { node, store_id: learner.store_id });

@@ -37,8 +37,12 @@ pub struct Record {
     pub campaign: Option<Campaign>,
     /// A configuration that it knows to be committed leaves it out.
     pub retired: bool,
-    /// Of one that is seen from the middle of its life on: the newest term that was known then.
+    /// Of one that is seen from the middle of its life on: the newest term that was known when such a one was seen last.
     pub unseen_until: Option<Term>,
+    /// When it was first seen, by its clock, if that was in the middle of its life.
+    pub seen_since: Option<Time>,
+    /// The newest write that was under way then, while it is: what of its term and vote the disk holds is not known.
+    pub unseen_write: Option<WriteId>,
 }
 
 /// An election that a server began.
@@ -108,6 +112,9 @@ impl Record {
 
     /// A step was given these nodes' answers.
     pub fn note_answers(&mut self, now: Time, answering: &[Member]) {
+        if self.unseen_until.is_some() {
+            self.seen_since.get_or_insert(now);
+        }
         if self.led.is_none() {
             self.answered.clear();
         }
@@ -172,13 +179,14 @@ impl Record {
     /// This write and all before it are durable.
     pub fn persist(&mut self, durable: WriteId) {
         self.persisted = self.persisted.max(durable);
+        self.unseen_write = self.unseen_write.filter(|unseen| *unseen > durable);
         while let Some(write) = self.pending.pop_front_if(|write| write.id <= durable) {
             self.durable_hard_state = write.hard_state.unwrap_or(self.durable_hard_state);
             self.durable_index = self.durable_index.max(write.length);
         }
     }
 
-    /// Whether it had run in this term before it was seen.
+    /// Whether it may have run in this term before it was first seen.
     pub fn is_unseen_in(&self, term: Term) -> bool {
         self.unseen_until.is_some_and(|newest| term <= newest)
     }

@@ -122,6 +122,25 @@ fn a_record_that_was_cut_off_goes_and_the_next_life_continues_behind_it() {
 }
 
 #[test]
+fn records_that_are_damaged_begin_again_and_are_not_cut_off_there() {
+    for place in [0, 5, 10, 20] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let recorder = opened(folder.path(), 7);
+        recorder.begin(&standing(0));
+        for commit in 1..=3 {
+            commits(&recorder, commit);
+        }
+        let path = folder.path().join(NAMES[0]);
+        let mut bytes = std::fs::read(&path).expect("it is there");
+        bytes[HEAD_BYTES + place] ^= 1;
+        std::fs::write(&path, bytes).expect("it can be written");
+        let again = opened(folder.path(), 8);
+        again.begin(&standing(2));
+        assert_eq!(causes(&read(&again, 0).1), [Cause::Start], "byte {place}");
+    }
+}
+
+#[test]
 fn other_files_are_refused_by_readers_and_make_room_for_a_node() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join(NAMES[0]);

@@ -43,7 +43,7 @@ fn a_record_that_is_cut_off_is_waited_for() {
 fn a_bit_that_is_flipped_anywhere_is_told_in_a_line() {
     let written = Written3::committed();
     let whole = &written.records[&n(1)];
-    for (place, bit) in (0..whole.len()).flat_map(|place| [(place, 0), (place, 4), (place, 7)]) {
+    for (place, bit) in (0..whole.len()).flat_map(|place| (0..8).map(move |bit| (place, bit))) {
         let mut following = Following::default();
         let mut bytes = whole.clone();
         bytes[place] ^= 1 << bit;

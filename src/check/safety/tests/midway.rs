@@ -43,12 +43,9 @@ fn a_write_that_was_under_way_is_durable_once_it_is_done() {
 #[test]
 fn an_acknowledgement_of_an_entry_that_was_removed_before_may_leave() {
     let n2 = follower(2, FOUNDERS_STORE, vec![Entry { term: Term(3), ..no_op_of_2() }]);
-    let complaint = |term| {
-        let mut safety = joined(&n2);
-        safety.observe(&idle(&n2), [matched(term, 9)].iter());
-        found(&safety)
-    };
-    assert_eq!(complaint(2), None, "n2 had the entry of term 2, perhaps");
+    let mut safety = joined(&n2);
+    safety.observe(&idle(&n2), [matched(2, 9)].iter());
+    assert_eq!(found(&safety), None, "n2 had the entry of term 2, perhaps");
     let mut safety = elected().0;
     safety.started(&n2);
     safety.observe(&idle(&n2), [matched(2, 9)].iter());
@@ -57,14 +54,17 @@ fn an_acknowledgement_of_an_entry_that_was_removed_before_may_leave() {
 
 #[test]
 fn a_pre_vote_that_was_given_before_may_stand_behind_a_candidate() {
-    let complaint = |midway: bool, term: u64| {
+    let complaint = |midway: bool, voter_first: bool, term: u64| {
         let (mut safety, _) = elected();
         let n2 = |hard_state| {
             started(2, Recovered { hard_state, configuration: Some(founders()), ..Recovered::default() })
         };
-        safety.started(&n2(in_term(term - 1)));
+        let candidate = Standing::at_first(&n2(in_term(term - 1)));
         let n3 = Standing::at_first(&follower(3, FOUNDERS_STORE, Vec::new()));
-        begin(&mut safety, &n3, midway);
+        let order = if voter_first { [&n3, &candidate] } else { [&candidate, &n3] };
+        for standing in order {
+            begin(&mut safety, standing, midway);
+        }
         let mut candidate = n2(in_term(term - 1));
         let write =
             candidate.step(Time::ZERO, &mut vec![Input::Campaign]).write.expect("its vote is written");
@@ -76,9 +76,11 @@ fn a_pre_vote_that_was_given_before_may_stand_behind_a_candidate() {
         safety.observe(&step, [asked].iter());
         found(&safety)
     };
-    assert_eq!(complaint(true, 3), None);
-    assert_eq!(complaint(false, 3), Some(Property::NoDisruption), "it has said nothing");
-    assert_eq!(complaint(true, 4), None, "n2 was in term 3 then");
+    for voter_first in [false, true] {
+        assert_eq!(complaint(true, voter_first, 3), None);
+        assert_eq!(complaint(false, voter_first, 3), Some(Property::NoDisruption), "it has said nothing");
+        assert_eq!(complaint(true, voter_first, 4), None, "n2 was in term 3 then");
+    }
 }
 
 #[test]
@@ -103,19 +105,37 @@ fn a_learner_may_have_answered_before_its_leader_was_seen() {
         term: Term(2),
         content: Content::Members(Arc::new(configuration)),
     };
-    let complaint = |midway: bool| {
+    let complaint = |midway: bool, after: Duration| {
         let mut n1 = leader();
         n1.log.append(entry(10, learns.clone()));
         let mut safety = Safety::default();
         let standing = Standing::at_first(&n1);
         begin(&mut safety, &standing, midway);
+        safety.observe(&idle(&n1), std::iter::empty());
         n1.log.append(entry(11, joins.clone()));
         let write = Write { id: 9, entries: vec![entry(11, joins.clone())], ..Write::default() };
         let step = Step { write: Some(Written::of(&n1, &write)), ..idle(&n1) };
-        let step = Step { now: Time::ZERO + Duration::from_millis(1), ..step };
+        let step = Step { now: Time::ZERO + after, ..step };
         safety.observe(&step, std::iter::empty());
         safety.violations().iter().any(|violation| violation.detail.contains("does not answer"))
     };
-    assert!(!complaint(true));
-    assert!(complaint(false));
+    let shortest = RaftSettings::default().election_min;
+    assert!(!complaint(true, shortest / 2));
+    assert!(complaint(true, shortest), "it is silent by now");
+    assert!(complaint(false, Duration::ZERO));
+}
+
+#[test]
+fn a_vote_whose_write_was_under_way_may_be_lost() {
+    let mut n2 = follower(2, FOUNDERS_STORE, Vec::new());
+    let write = n2.step(Time::ZERO, &mut vec![Input::Campaign]).write.expect("its vote is written");
+    let complaint = |done: Option<u64>| {
+        let mut safety = Safety::of_records();
+        safety.begin_midway(&Standing::at_first(&n2));
+        safety.observe(&Step { persisted: done, ..idle(&n2) }, std::iter::empty());
+        safety.started(&follower(2, FOUNDERS_STORE, Vec::new()));
+        found(&safety)
+    };
+    assert_eq!(complaint(None), None, "it was killed before");
+    assert_eq!(complaint(Some(write.id)), Some(Property::OneVote), "it was durable");
 }
