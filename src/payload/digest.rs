@@ -64,23 +64,26 @@ pub(super) fn of_text(text: &str) -> u64 {
 struct Hash(u64);
 
 impl Hash {
-    /// Both halves of a long product: what differs in any bits of two parts in a row does not cancel out.
     fn mix(&mut self, part: u64) {
-        let product = u128::from(self.0.rotate_left(5) ^ part) * 0xf135_7aea_2e62_a9c5;
+        self.mix_both(part, 0);
+    }
+
+    /// Both halves of a long product, as in wyhash: what differs in some bits of parts in a row does not cancel out.
+    fn mix_both(&mut self, one: u64, other: u64) {
+        let product = u128::from(self.0 ^ one) * u128::from(other ^ 0xf135_7aea_2e62_a9c5);
         let bytes = product.to_le_bytes();
         let halves = bytes.as_chunks::<8>().0;
         self.0 = halves.iter().fold(0, |hash, half| hash ^ u64::from_le_bytes(*half));
     }
 
     fn text(&mut self, text: &str) {
-        let (chunks, rest) = text.as_bytes().as_chunks::<8>();
-        for chunk in chunks {
-            self.mix(u64::from_le_bytes(*chunk));
+        let (blocks, rest) = text.as_bytes().as_chunks::<16>();
+        for block in blocks {
+            let (one, other) = ends(block);
+            self.mix_both(one, other);
         }
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        self.mix(u64::from_le_bytes(last));
-        self.mix(TEXT ^ text.len() as u64);
+        let (one, other) = ends(rest);
+        self.mix_both(one ^ TEXT ^ text.len() as u64, other);
     }
 
     fn positive(&mut self, number: u64) {
@@ -148,6 +151,17 @@ impl Hash {
                 self.text(digits);
             }
         }
+    }
+}
+
+/// The first and the last bytes of at most sixteen, so that each byte is in one of them or in both.
+fn ends(bytes: &[u8]) -> (u64, u64) {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into())
+    } else {
+        (bytes.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)), 0)
     }
 }
 
