@@ -198,6 +198,13 @@ impl<'a> Walk<'a> {
         Walk { brackets: self.brackets + 1, ..self }
     }
 
+    /// The object around a variant, with its name.
+    fn open_variant(self, variant: &str) -> Walk<'a> {
+        let inside = self.open(OBJECT);
+        inside.hash.text(variant);
+        inside
+    }
+
     fn close(self) {
         (0..self.brackets).for_each(|_| self.hash.mix(CLOSE));
     }
@@ -246,6 +253,8 @@ impl<'a> Serializer for Walk<'a> {
         serialize_u64(number: u64): |hash| hash.positive(number);
         serialize_f32(number: f32): |hash| hash.json(&serde_json::to_string(&number).unwrap_or_default());
         serialize_f64(number: f64): |hash| hash.json(&serde_json::to_string(&number).unwrap_or_default());
+        serialize_i128(number: i128): |hash| hash.number(&number.to_string());
+        serialize_u128(number: u128): |hash| hash.number(&number.to_string());
         serialize_char(character: char): |hash| hash.text(character.encode_utf8(&mut [0; 4]));
         serialize_none(): |hash| hash.mix(NULL);
         serialize_unit(): |hash| hash.mix(NULL);
@@ -258,16 +267,6 @@ impl<'a> Serializer for Walk<'a> {
         serialize_tuple(usize): LIST;
         serialize_tuple_struct(&'static str, usize): LIST;
         serialize_map(Option<usize>): OBJECT;
-    }
-
-    fn serialize_i128(self, number: i128) -> Result<(), fmt::Error> {
-        self.hash.number(&number.to_string());
-        Ok(())
-    }
-
-    fn serialize_u128(self, number: u128) -> Result<(), fmt::Error> {
-        self.hash.number(&number.to_string());
-        Ok(())
     }
 
     fn serialize_str(self, text: &str) -> Result<(), fmt::Error> {
@@ -302,8 +301,7 @@ impl<'a> Serializer for Walk<'a> {
         variant: &'static str,
         value: &T,
     ) -> Result<(), fmt::Error> {
-        let mut inside = self.open(OBJECT);
-        inside.hash.text(variant);
+        let mut inside = self.open_variant(variant);
         inside.hold(value)?;
         inside.close();
         Ok(())
@@ -321,9 +319,7 @@ impl<'a> Serializer for Walk<'a> {
         variant: &'static str,
         _: usize,
     ) -> Result<Walk<'a>, fmt::Error> {
-        let inside = self.open(OBJECT);
-        inside.hash.text(variant);
-        Ok(inside.open(LIST))
+        Ok(self.open_variant(variant).open(LIST))
     }
 
     fn serialize_struct_variant(
@@ -333,9 +329,7 @@ impl<'a> Serializer for Walk<'a> {
         variant: &'static str,
         _: usize,
     ) -> Result<Walk<'a>, fmt::Error> {
-        let inside = self.open(OBJECT);
-        inside.hash.text(variant);
-        Ok(inside.open(OBJECT))
+        Ok(self.open_variant(variant).open(OBJECT))
     }
 }
 
