@@ -3,17 +3,20 @@
 //! It holds kinds, terms, indexes and counts, and no command's text. Each number continues that of the step before, so
 //! that a difference which two numbers happen to hide shows at the next step.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::applier::Task;
+use super::snapshots::SnapshotWork;
 use super::{Outbox, Server};
 use crate::binary::put;
-use crate::protocol::{Envelope, Packet, Response};
+use crate::protocol::{Address, Packet, Reply, Response};
 use crate::raft::effects::Write;
 use crate::raft::entry::Entry;
-use crate::raft::message::{Body, Message};
-use crate::server::snapshots::SnapshotWork;
+use crate::raft::message::{AppendResult, Beat, Body, Message};
 use crate::state_machine::Applied;
+use crate::types::{EntryId, Member};
 
 /// What is compared, in the order of the numbers.
 pub const FIELDS: [&str; 6] = [
@@ -39,107 +42,190 @@ impl Shape {
 
 /// Makes the shapes of a node's steps, one after the other.
 #[derive(Clone, Debug, Default)]
-pub struct Shaper {
-    sums: [u64; FIELDS.len()],
-    /// Empty between steps: kept for its memory.
-    parts: Vec<u8>,
-}
+pub struct Shaper([Sum; FIELDS.len()]);
 
 impl Shaper {
     /// The shape of the step that this server made.
     pub fn shape(&mut self, server: &Server, outbox: &Outbox) -> Shape {
-        self.note(0, |parts| {
-            outbox.messages().for_each(|message| message_parts(message, parts));
-        });
-        self.note(1, |parts| {
-            outbox.envelopes.iter().for_each(|envelope| answer_parts(envelope, parts));
-        });
-        self.note(2, |parts| {
-            outbox.write.iter().for_each(|write| write_parts(write, parts));
-            outbox.snapshots.iter().for_each(|work| work_parts(work, parts));
-        });
-        self.note(3, |parts| {
-            put(parts, &(outbox.applied.len(), outbox.applied.last().map(|applied| applied.entry)));
-            let executed = outbox.applied.iter().filter(|applied| applied.executed.is_some()).count();
-            // A look is no part of a recording.
-            let tasks = outbox.tasks.iter().filter(|task| !matches!(task, Task::Look(_))).count();
-            put(parts, &(executed, &outbox.adopted, tasks, outbox.failed.is_some()));
-        });
-        self.note(4, |parts| {
-            let raft = server.raft();
-            let (term, vote, role) = (raft.current_term(), raft.voted_for(), raft.role_name());
-            put(parts, &(term, vote, role as u8, raft.commit_index(), raft.log().last(), raft.snapshot()));
-            put(parts, &(server.applied(), server.handed, server.unapplied_bytes, raft.durable_index()));
-        });
-        self.note(5, |parts| put(parts, &(server.deadline(), outbox.events.len())));
+        let [messages, answers, writes, applied, state, timers] = &mut self.0;
+        for envelope in &outbox.envelopes {
+            match &envelope.packet {
+                Packet::Raft(message) => messages.message(message),
+                Packet::Reply(reply) => answers.reply(envelope.to, reply),
+                Packet::Request(_) | Packet::ConnectionLost => {}
+            }
+        }
+        if let Some(write) = &outbox.write {
+            writes.write(write);
+        }
+        for work in &outbox.snapshots {
+            writes.snapshot_work(work);
+        }
+        applied.applied(outbox);
+        state.state(server);
+        timers.all([server.deadline().as_nanos(), outbox.events.len() as u64]);
         // These bits are as good as any.
-        Shape(self.sums.map(|sum| u16::try_from(sum & 0xffff).expect("it is masked")))
-    }
-
-    fn note(&mut self, field: usize, put: impl FnOnce(&mut Vec<u8>)) {
-        self.parts.clear();
-        put(&mut self.parts);
-        self.sums[field] = sum(self.sums[field], &self.parts);
+        Shape(self.0.each_ref().map(|Sum(sum)| u16::try_from(sum & 0xffff).expect("it is masked")))
     }
 }
 
-/// A sum of bytes behind others. Recordings keep what comes of it: it is the same on each machine, and stays as it is.
-fn sum(before: u64, bytes: &[u8]) -> u64 {
-    // The bits of the golden ratio: odd, and without a pattern.
-    const FACTOR: u128 = 0x9e37_79b9_7f4a_7c15;
-    bytes.chunks(8).fold(before ^ bytes.len() as u64, |sum, chunk| {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        let product = u128::from(sum.rotate_left(29) ^ u64::from_le_bytes(word)) * FACTOR;
-        let folded = (product ^ product >> 64) & u128::from(u64::MAX);
-        u64::try_from(folded).expect("it is masked")
-    })
-}
+/// A sum of numbers, each behind those before it. Recordings keep what comes of it: it is the same on each machine, and
+/// stays as it is. Of what comes with most steps each number is summed up by itself; all else as its bytes.
+#[derive(Clone, Debug, Default)]
+struct Sum(u64);
 
-fn message_parts(message: &Message, parts: &mut Vec<u8>) {
-    match &message.body {
-        Body::AppendEntries { prev, entries, commit, beat } => {
-            let last = entries.last().map(|entry| (entry.id(), entry.weight()));
-            put(parts, &(message.to, message.term, message.files, prev, entries.len(), last, commit, beat));
+impl Sum {
+    fn all<const N: usize>(&mut self, numbers: [u64; N]) {
+        // The bits of the golden ratio: odd, and without a pattern.
+        const FACTOR: u128 = 0x9e37_79b9_7f4a_7c15;
+        for number in numbers {
+            let product = u128::from(self.0.rotate_left(29) ^ number) * FACTOR;
+            let folded = (product ^ product >> 64) & u128::from(u64::MAX);
+            self.0 = u64::try_from(folded).expect("it is masked");
         }
-        Body::InstallSnapshot { last, offset, data, done } => {
-            put(parts, &(message.to, message.term, message.files, last, offset, data.len(), done));
+    }
+
+    fn entry(&mut self, id: EntryId) {
+        self.all([id.term.0, id.index.0]);
+    }
+
+    fn entry_if_any(&mut self, id: Option<EntryId>) {
+        self.all([u64::from(id.is_some())]);
+        self.entry(id.unwrap_or_default());
+    }
+
+    fn value<T: Serialize + ?Sized>(&mut self, value: &T) {
+        let mut bytes = Vec::new();
+        put(&mut bytes, value);
+        self.all([bytes.len() as u64]);
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.all([u64::from_le_bytes(word)]);
         }
-        _ => put(parts, message),
+    }
+
+    fn message(&mut self, message: &Message) {
+        let Message { to, term, files, body, .. } = message;
+        self.all([u64::from(to.number()), term.0, files.sender, files.answered]);
+        match body {
+            Body::AppendEntries { prev, entries, commit, beat } => {
+                self.all([1, entries.len() as u64, commit.0]);
+                self.entry(*prev);
+                if let Some(last) = entries.last() {
+                    self.entry(last.id());
+                    self.all([last.weight() as u64]);
+                }
+                let Beat { round, lease, answered, boot_id, confirmed } = *beat;
+                let lease = lease.map_or(u64::MAX, nanos);
+                self.all([round, lease, answered, boot_id, confirmed]);
+            }
+            Body::AppendReply { result: AppendResult::Matched(index), ack } => {
+                self.all([2, index.0, ack.round, ack.boot_id]);
+            }
+            Body::InstallSnapshot { last, offset, data, done } => {
+                self.all([3, *offset, data.len() as u64, u64::from(*done)]);
+                self.entry(*last);
+            }
+            other => {
+                self.all([4]);
+                self.value(other);
+            }
+        }
+    }
+
+    fn reply(&mut self, to: Address, reply: &Reply) {
+        let Reply { attempt, term, response } = reply;
+        if let Address::Client(client) = to {
+            self.all([client.0]);
+        }
+        self.all([*attempt, term.0]);
+        match response {
+            Response::Entry(applied) => match applied {
+                Applied::Answered { entry, .. } => {
+                    self.all([1]);
+                    self.entry(*entry);
+                }
+                Applied::Opened { session } => self.all([2, session.0]),
+                Applied::NoOp => self.all([3]),
+                Applied::GivenUp => self.all([4]),
+                Applied::Forgotten => self.all([5]),
+                Applied::Expired => self.all([6]),
+                Applied::Lost { epoch } => {
+                    self.all([7]);
+                    self.value(epoch);
+                }
+                Applied::Invalid(reason) => {
+                    self.all([8]);
+                    self.value(reason);
+                }
+            },
+            Response::Read { applied, staleness, .. } => {
+                self.all([9, applied.0, staleness.map_or(u64::MAX, nanos)]);
+            }
+            response => {
+                self.all([10]);
+                self.value(response);
+            }
+        }
+    }
+
+    fn write(&mut self, write: &Write) {
+        let Write { id, hard_state, rebase, truncate_from, entries, then } = write;
+        self.all([*id, entries.len() as u64, then.len() as u64]);
+        self.entry_if_any(entries.last().map(Entry::id));
+        if hard_state.is_some() || rebase.is_some() || truncate_from.is_some() {
+            self.value(&(hard_state, rebase, truncate_from));
+        }
+    }
+
+    fn snapshot_work(&mut self, work: &SnapshotWork) {
+        match work {
+            SnapshotWork::Save { last, image, .. } => {
+                self.all([1, image.size() as u64]);
+                self.entry(*last);
+            }
+            SnapshotWork::Task(task) => {
+                self.all([2]);
+                self.value(task);
+            }
+            SnapshotWork::Remove(file) => {
+                self.all([3]);
+                self.value(file);
+            }
+        }
+    }
+
+    fn applied(&mut self, outbox: &Outbox) {
+        let Outbox { applied, adopted, tasks, failed, .. } = outbox;
+        let executed = applied.iter().filter(|applied| applied.executed.is_some()).count();
+        // A look is no part of a recording.
+        let tasks = tasks.iter().filter(|task| !matches!(task, Task::Look(_))).count();
+        self.all([applied.len() as u64, executed as u64, tasks as u64, u64::from(failed.is_some())]);
+        self.entry_if_any(applied.last().map(|applied| applied.entry));
+        for (before, adopted) in adopted {
+            self.all([*before as u64]);
+            self.entry(*adopted);
+        }
+    }
+
+    fn state(&mut self, server: &Server) {
+        let raft = server.raft();
+        self.all([raft.current_term().0, raft.role_name() as u64]);
+        if let Some(Member { node, store_id }) = raft.voted_for() {
+            self.all([u64::from(node.number()), store_id]);
+        }
+        for id in [raft.log().last(), raft.snapshot(), server.applied()] {
+            self.entry(id);
+        }
+        let indexes = [raft.commit_index(), raft.durable_index(), server.handed];
+        self.all(indexes.map(|index| index.0));
+        self.all([server.unapplied_bytes as u64]);
     }
 }
 
-fn answer_parts(envelope: &Envelope, parts: &mut Vec<u8>) {
-    let Packet::Reply(reply) = &envelope.packet else { return };
-    put(parts, &(envelope.to, reply.attempt, reply.term));
-    match &reply.response {
-        Response::Entry(applied) => match applied {
-            Applied::Answered { entry, .. } => put(parts, &(1_u8, entry)),
-            Applied::Opened { session } => put(parts, &(2_u8, session)),
-            Applied::NoOp => put(parts, &3_u8),
-            Applied::GivenUp => put(parts, &4_u8),
-            Applied::Forgotten => put(parts, &5_u8),
-            Applied::Expired => put(parts, &6_u8),
-            Applied::Lost { epoch } => put(parts, &(7_u8, epoch)),
-            Applied::Invalid(reason) => put(parts, &(8_u8, reason)),
-        },
-        Response::Read { applied, staleness, .. } => put(parts, &(9_u8, applied, staleness)),
-        response => put(parts, &(10_u8, response)),
-    }
-}
-
-fn write_parts(write: &Write, parts: &mut Vec<u8>) {
-    let last = write.entries.last().map(Entry::id);
-    put(parts, &(write.id, write.hard_state, write.rebase, write.truncate_from));
-    put(parts, &(write.entries.len(), last, write.then.len()));
-}
-
-fn work_parts(work: &SnapshotWork, parts: &mut Vec<u8>) {
-    match work {
-        SnapshotWork::Save { last, image, .. } => put(parts, &(1_u8, last, image.size())),
-        SnapshotWork::Task(task) => put(parts, &(2_u8, task)),
-        SnapshotWork::Remove(file) => put(parts, &(3_u8, file)),
-    }
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -149,12 +235,11 @@ mod tests {
     /// A recording is compared by a program that was built later. Where this changes, recordings get another version.
     #[test]
     fn the_same_parts_have_the_same_numbers_in_each_build() {
-        let mut shaper = Shaper::default();
-        shaper.note(0, |parts| put(parts, &(1_u64, "a", 300_u64)));
-        shaper.note(1, |parts| put(parts, &[7_u64; 8]));
-        let once = shaper.sums;
-        shaper.note(0, |parts| put(parts, &5_u64));
-        let all = [once[0], once[1], shaper.sums[0]];
-        assert_eq!(all, [11_927_471_822_316_900_830, 4_560_943_929_805_421_281, 5_993_913_226_864_671_031]);
+        let mut sum = Sum::default();
+        sum.all([1, 300]);
+        let once = sum.0;
+        sum.value(&[7_u64; 9]);
+        sum.entry_if_any(None);
+        assert_eq!([once, sum.0], [11_179_112_998_532_795_917, 8_936_072_435_345_192_880]);
     }
 }
