@@ -39,8 +39,9 @@ use super::window::Window;
 #[derive(Clone, Debug, Default)]
 pub struct Safety {
     sight: Sight,
-    /// All files that there were. Those that are gone count still for who was told of them.
-    records: BTreeMap<Member, Record>,
+    /// All files that there were. Those that are gone count still for who was told of them. A step takes
+    /// one out and puts it back.
+    records: BTreeMap<Member, Box<Record>>,
     /// The files that each node has now.
     present: BTreeMap<NodeId, StoreId>,
     leaders: BTreeMap<Term, Member>,
@@ -187,7 +188,7 @@ impl Safety {
             // The message with the vote may not have been seen. One that is not durable may not have been sent.
             self.votes.entry((member, current_term)).or_insert(candidate);
         }
-        self.records.insert(member, record);
+        self.records.insert(member, Box::new(record));
         self.present.insert(member.node, member.store_id);
         if standing.shown.leads() {
             self.note_leader(standing.shown.term, member);
@@ -235,8 +236,8 @@ impl Safety {
     pub fn observe<'a>(&mut self, step: &Step<'_>, sent: impl Iterator<Item = &'a Message>) {
         let shown = &step.shown;
         let member = self.server(shown.member);
-        let mut record = std::mem::take(self.records.entry(member).or_default());
-        let before = record.configuration().cloned();
+        let mut record = self.records.remove(&member).unwrap_or_default();
+        let before = record.configuration().map(|configured| configured.index);
         record.note_answers(step.now, step.answering);
         if let Some(write) = &step.write {
             self.follow_log(step, &mut record, write);
@@ -253,7 +254,7 @@ impl Safety {
         for message in sent {
             self.check_message(shown, message);
         }
-        self.check_commit(shown, before.as_ref());
+        self.check_commit(shown, before);
         if let Some(write) = &step.write {
             self.check_retired(member, write);
         }

@@ -35,10 +35,11 @@ impl Safety {
     }
 
     pub(super) fn check_applied(&mut self, member: Member, applied: &[AppliedEntry]) {
+        let Some(last) = applied.last() else { return };
+        let record = self.records.get_mut(&member).expect("observed just now");
+        let mut before = std::mem::replace(&mut record.applied, last.entry.index);
         for AppliedEntry { entry, executed, .. } in applied {
-            let record = self.records.get_mut(&member).expect("observed just now");
-            let expected = record.applied.next();
-            record.applied = entry.index;
+            let expected = std::mem::replace(&mut before, entry.index).next();
             let canonical = self.committed.get(entry.index).map(|(term, _)| term);
             let checked = !self.committed.is_gone(entry.index);
             if entry.index != expected || checked && canonical != Some(entry.term) {

@@ -12,8 +12,8 @@ use crate::raft::membership::Configured;
 use crate::types::{LogIndex, Member};
 
 impl Safety {
-    /// `before` is the configuration that the node used before its step.
-    pub(super) fn check_commit(&mut self, shown: &Shown, before: Option<&Configured>) {
+    /// `before` is where the configuration stands that the node used before its step.
+    pub(super) fn check_commit(&mut self, shown: &Shown, before: Option<LogIndex>) {
         let Shown { member, commit, .. } = *shown;
         let record = self.records.get_mut(&member).expect("observed just now");
         let from = record.commit;
@@ -40,11 +40,12 @@ impl Safety {
     }
 
     /// The first to commit this far: it must be a leader that has the right to.
-    fn check_new_commit(&mut self, shown: &Shown, before: Option<&Configured>) {
+    fn check_new_commit(&mut self, shown: &Shown, before: Option<LogIndex>) {
         let Shown { member, term, commit, .. } = *shown;
         let record = &self.records[&member];
         let id = record.id_at(commit);
         let entry = record.chain.get(commit);
+        let before = record.configurations.iter().find(|configured| Some(configured.index) == before);
         let has_right = shown.leads() && id.term == term;
         let holds =
             |voter: Member| self.records.get(&voter).is_some_and(|record| record.holds(commit, entry));
@@ -54,11 +55,16 @@ impl Safety {
             before.is_some_and(|before| is_taken_back(&before.configuration, &after.configuration))
         };
         let used = before.into_iter().chain(record.configuration().filter(taken_back));
-        let by_quorum = used.clone().any(|configured| is_quorum(&configured.configuration, holds));
-        let held = self.records.keys().filter(|voter| holds(**voter)).map(ToString::to_string);
-        let held = held.collect::<Vec<_>>().join(" ");
-        let of = used.clone().last().map_or("no members".to_string(), |used| named(&used.configuration));
-        let used = used.map(|configured| Arc::clone(&configured.configuration)).collect();
+        let without_quorum = (!used.clone().any(|used| is_quorum(&used.configuration, holds))).then(|| {
+            let held = self.records.keys().filter(|voter| holds(**voter)).map(ToString::to_string);
+            let held = held.collect::<Vec<_>>().join(" ");
+            let of = used.clone().last().map_or("no members".to_string(), |used| named(&used.configuration));
+            Doubt {
+                matter: Matter::Committed { index: commit, entry },
+                used: used.map(|configured| Arc::clone(&configured.configuration)).collect(),
+                detail: format!("{member} committed {id}, durable on {held}: no quorum of {of}"),
+            }
+        });
         if !has_right {
             let detail =
                 format!("{member} in term {term} committed {id} first, not as the leader of that term");
@@ -68,9 +74,8 @@ impl Safety {
                 detail,
             });
         }
-        if !by_quorum {
-            let detail = format!("{member} committed {id}, durable on {held}: no quorum of {of}");
-            self.doubt(Doubt { matter: Matter::Committed { index: commit, entry }, used, detail });
+        if let Some(doubt) = without_quorum {
+            self.doubt(doubt);
         }
         self.committed_in.insert(term, commit);
         self.extend_committed(member, commit);

@@ -58,7 +58,7 @@ impl Safety {
             record.truncate(index);
         }
         for entry in &write.entries {
-            let before = record.configuration().cloned();
+            let before = entry.members.as_ref().and_then(|_| record.configuration().cloned());
             self.append(member, record, entry);
             if let (Some(_), Some(next)) = (&entry.members, record.configuration()) {
                 self.members_moved = true;

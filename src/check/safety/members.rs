@@ -139,7 +139,8 @@ impl Safety {
         let mut live: Vec<&Configured> = self.committed_configuration(committed).into_iter().collect();
         let entry = self.committed.get(committed);
         let could_lead = |record: &&Record| committed == LogIndex(0) || record.chain.get(committed) == entry;
-        let records = self.records.iter().filter(|(member, _)| counted(**member)).map(|(_, record)| record);
+        let records =
+            self.records.iter().filter(|(member, _)| counted(**member)).map(|(_, record)| &**record);
         for record in records.filter(could_lead) {
             for configured in record.configurations.iter().filter(|configured| configured.index > committed) {
                 if !live.contains(&configured) {

@@ -157,7 +157,7 @@ impl Safety {
                 if voted { Some(true) } else { (!self.may_have_said(voter, term)).then_some(false) }
             }),
             Matter::Committed { index, entry } => by_quorum(&|voter| {
-                let record = self.records.get(&voter);
+                let record = self.records.get(&voter).map(|record| &**record);
                 let gone = |record: &Record| self.sight != Sight::Whole && record.chain.is_gone(index);
                 let gone = record.is_some_and(gone);
                 let holds = record.is_some_and(|record| record.holds(index, entry));
