@@ -366,6 +366,7 @@ impl Server {
 
     /// Puts messages into envelopes, each with a flight of its own.
     fn post(&mut self, messages: Vec<Message>, outbox: &mut Outbox) {
+        outbox.envelopes.reserve(messages.len());
         for message in messages {
             self.last_flight += 1;
             let envelope = Envelope::new(message.from.into(), message.to.into(), Packet::Raft(message));

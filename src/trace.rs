@@ -266,7 +266,7 @@ impl TraceEvent {
 
     /// The level at which it is logged.
     pub fn level(&self) -> Level {
-        table::row(&self.what).0
+        self.what.level()
     }
 
     /// What it is about.
@@ -286,6 +286,11 @@ impl TraceEvent {
 }
 
 impl What {
+    /// The level at which it is logged.
+    pub(crate) fn level(&self) -> Level {
+        table::row(self).0
+    }
+
     /// Whether the sentence has a subject of its own. In all others it is the node.
     fn has_subject(&self) -> bool {
         match self {

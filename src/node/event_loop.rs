@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use std::vec::IntoIter;
 
 use crossbeam_channel::{Receiver, Sender, at, select};
+use log::Level;
 use parking_lot::Mutex;
 
 use super::Context;
@@ -358,7 +359,10 @@ impl EventLoop {
         // Checked before any of its messages can reach another node.
         let order = self.context.observe(self.server.raft(), &step, outbox.messages());
         self.flight.end(order, &self.server, &outbox);
-        self.context.reporter.tell(now, self.name, outbox.take_happened());
+        // What ends the node, and is an error, is told when it has ended.
+        if self.context.reporter.takes(Level::Warn) {
+            self.context.reporter.tell(now, self.name, outbox.take_happened());
+        }
         self.tell_replies(now, outbox.replies());
         self.tell_state(now);
         // Shown before the answers leave: a client with an answer finds its effect in the status.

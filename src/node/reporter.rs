@@ -68,12 +68,15 @@ impl Reporter {
         self.logs.as_ref().is_some_and(|logs| logs.takes(level))
     }
 
-    /// Tells what happened at a node. Nothing is formatted that has no reader.
+    /// Tells what happened at a node. Nothing is made that has no reader.
     pub fn tell(&self, time: Time, node: NodeId, happened: impl IntoIterator<Item = What>) {
         let mut lines = Vec::new();
-        for what in happened {
+        happened.into_iter().for_each(|what| {
+            let level = what.level();
+            if !self.takes(level) && level != Level::Error {
+                return;
+            }
             let event = TraceEvent { time, node, what };
-            let level = event.level();
             trace::log_event(&event, level);
             if level == Level::Error && self.observer.is_none() {
                 cry_out(node, &event.what);
@@ -82,7 +85,7 @@ impl Reporter {
             if self.files_take(level) {
                 lines.push(event);
             }
-        }
+        });
         if let Some(logs) = self.logs.as_ref().filter(|_| !lines.is_empty()) {
             logs.record(&lines);
         }

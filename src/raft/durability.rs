@@ -126,10 +126,9 @@ impl Raft {
         let promises_pending = hard_state.is_some() || self.durability.hard_state_pending();
         let durable = self.durability.log_index();
 
-        let outbox = std::mem::take(&mut self.outbox);
-        let (then, at_once): (Vec<Message>, Vec<Message>) =
-            outbox.into_iter().partition(|message| waits_for_disk(&message.body, promises_pending, durable));
-        self.effects.messages = at_once;
+        let waits = |message: &mut Message| waits_for_disk(&message.body, promises_pending, durable);
+        let then: Vec<Message> = self.outbox.extract_if(.., waits).collect();
+        self.effects.messages = std::mem::take(&mut self.outbox);
 
         let nothing = hard_state.is_none()
             && rebase.is_none()

@@ -117,6 +117,9 @@ impl Raft {
 impl Raft {
     /// When this leader hands over, unless its disk answers before: when a quorum of followers have shown better disks.
     pub(super) fn hand_over_due(&self, leader: &Leader) -> Time {
+        if self.durability.waits_since().is_none() {
+            return Time::NEVER;
+        }
         let mut due: Few<Time> = leader.followers.values().filter_map(|one| self.better_from(one)).collect();
         due.sort_unstable();
         let better_by = |member: Member, time: Time| {

@@ -83,8 +83,10 @@ impl Configuration {
     /// Everything that is decided by majority is decided here. Without voters nothing is reached.
     pub fn quorum_value<T: Copy + Ord + Default>(&self, of: impl Fn(Member) -> T) -> T {
         let reached = |voters: &Voters| {
-            let mut values: smallvec::SmallVec<[T; 8]> =
-                voters.iter().map(|(&node, &store_id)| of(Member { node, store_id })).collect();
+            let mut values: smallvec::SmallVec<[T; 8]> = smallvec::SmallVec::new();
+            for (&node, &store_id) in voters {
+                values.push(of(Member { node, store_id }));
+            }
             let quorum = values.len() / 2 + 1;
             if values.len() < quorum {
                 return T::default();
