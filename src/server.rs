@@ -106,13 +106,16 @@ impl Server {
         random: Random,
         now: Time,
     ) -> Server {
-        let Start { recovered, snapshot, image } = found;
+        let Start { recovered, snapshot, image, at_once } = found;
         assert_eq!(recovered.snapshot, snapshot.last, "there is one newest snapshot");
         let mut machine = blank();
         if let Some(image) = image {
             machine.adopt(snapshot.last, image);
         }
-        let raft = Raft::new(id, settings.clone(), recovered, random, now);
+        let mut raft = Raft::new(id, settings.clone(), recovered, random, now);
+        if at_once {
+            raft.write_at_once();
+        }
         assert_eq!(machine.applied(), raft.snapshot(), "the state machine starts where the snapshot ends");
         Server {
             applied: machine.applied(),
@@ -174,12 +177,15 @@ impl Server {
         // Nothing that promises leaves before it is durable, entries are applied before reads are answered, and a snapshot
         // comes last: it covers what was applied.
         self.post(effects.messages, &mut outbox);
-        if let Some(durable) = intake.persisted {
-            self.release(durable, &mut outbox);
-        }
         if let Some(mut write) = effects.write.take() {
             self.held.push_back((write.id, std::mem::take(&mut write.then)));
+            if self.raft.writes_at_once() {
+                intake.persisted = Some(write.id);
+            }
             outbox.write = Some(write);
+        }
+        if let Some(durable) = intake.persisted {
+            self.release(durable, &mut outbox);
         }
         self.await_proposals(effects.proposals, &mut outbox);
         self.changed = effects.changes.pop().or(self.changed.take());

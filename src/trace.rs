@@ -34,6 +34,7 @@ pub use merge::{LogLine, LogTail, Merge, merge};
 pub use recording::{Passage, PassageEnd, Recorded, Recording, distances};
 pub use requests::ReplyKind;
 pub use state::{FollowerState, NodeState, TermRun};
+pub(crate) use table::level;
 
 use crate::faults::DropReason;
 use crate::protocol::{Attempt, Call};
@@ -266,7 +267,7 @@ impl TraceEvent {
 
     /// The level at which it is logged.
     pub fn level(&self) -> Level {
-        self.what.level()
+        table::row(&self.what).0
     }
 
     /// What it is about.
@@ -286,11 +287,6 @@ impl TraceEvent {
 }
 
 impl What {
-    /// The level at which it is logged.
-    pub(crate) fn level(&self) -> Level {
-        table::row(self).0
-    }
-
     /// Whether the sentence has a subject of its own. In all others it is the node.
     fn has_subject(&self) -> bool {
         match self {

@@ -9,7 +9,7 @@ use super::states::{Files, Medium, Opened, Wiped};
 use super::{Cluster, END_PATIENCE, STOP_PATIENCE, StartError};
 use crate::lab::{DiskChange, LabError, Life, left_by_crash};
 use crate::net::inbox::inbox;
-use crate::node::{Handles, Losses, Node};
+use crate::node::{Handles, Losses, Node, Store};
 use crate::panics::caught;
 use crate::protocol::Address;
 use crate::server::{RoleName, Server, Start, Status};
@@ -150,7 +150,8 @@ impl<M: StateMachine> Cluster<M> {
     pub(super) fn launch(&mut self, name: NodeId, opened: Opened) -> Result<String, StartError> {
         let Opened { store, open, recovered } = opened;
         let said = recovered.summary();
-        let (start, repaired, fresh) = Start::of(recovered);
+        let (mut start, repaired, fresh) = Start::of(recovered);
+        start.at_once = matches!(store, Store::Inline(_));
         let (random, clock) = (self.random.fork(), self.context.clock);
         let settings = self.raft.now.clone();
         let own_clock = clock.set_ahead(self.slot(name).clock_ahead);

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant, SystemTime};
 use std::vec::IntoIter;
 
 use crossbeam_channel::{Receiver, Sender, at, select};
-use log::Level;
 use parking_lot::Mutex;
 
 use super::Context;
@@ -359,27 +358,24 @@ impl EventLoop {
         // Checked before any of its messages can reach another node.
         let order = self.context.observe(self.server.raft(), &step, outbox.messages());
         self.flight.end(order, &self.server, &outbox);
-        // What ends the node, and is an error, is told when it has ended.
-        if self.context.reporter.takes(Level::Warn) {
-            self.context.reporter.tell(now, self.name, outbox.take_happened());
-        }
-        self.tell_replies(now, outbox.replies());
-        self.tell_state(now);
+        self.tell_step(now, &mut outbox);
         // Shown before the answers leave: a client with an answer finds its effect in the status.
         let status = self.server.status();
         self.meter.note(&status, began, &self.board.meters);
         self.board.meters.note_snapshots(outbox.saved.iter().len(), outbox.adopted.len());
         self.board.show(status);
 
+        // Before any envelope leaves: what is durable at once is acknowledged in the same step.
+        let at_once = outbox.writes_at_once();
+        if let Some(write) = outbox.write {
+            let durable = self.disk.write(write).map_err(EndReason::StorageFailed)?;
+            self.arrivals.extend(durable.filter(|_| !at_once).map(Arrival::Persisted));
+        }
         if !outbox.envelopes.is_empty() {
             self.transport.send(&mut outbox.envelopes);
         }
         if let Some(reason) = outbox.failed {
             return Err(EndReason::MachineFailed(reason));
-        }
-        if let Some(write) = outbox.write {
-            let durable = self.disk.write(write).map_err(EndReason::StorageFailed)?;
-            self.arrivals.extend(durable.map(Arrival::Persisted));
         }
         self.disk.note_commit(self.server.raft().commit_index());
         for work in outbox.snapshots {

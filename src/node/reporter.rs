@@ -72,7 +72,7 @@ impl Reporter {
     pub fn tell(&self, time: Time, node: NodeId, happened: impl IntoIterator<Item = What>) {
         let mut lines = Vec::new();
         happened.into_iter().for_each(|what| {
-            let level = what.level();
+            let level = trace::level(&what);
             if !self.takes(level) && level != Level::Error {
                 return;
             }

@@ -5,6 +5,7 @@ use log::Level;
 use super::event_loop::EventLoop;
 use crate::faults::DropReason;
 use crate::protocol::Envelope;
+use crate::server::Outbox;
 use crate::server::report::{lost, request_received};
 use crate::trace::{Flight, What};
 use crate::types::{NodeId, Time};
@@ -16,8 +17,18 @@ impl EventLoop {
         }
     }
 
+    /// Tells what came of a step.
+    pub(super) fn tell_step(&mut self, now: Time, outbox: &mut Outbox) {
+        // What ends the node, and is an error, is told when it has ended.
+        if self.context.reporter.takes(Level::Warn) {
+            self.context.reporter.tell(now, self.name, outbox.take_happened());
+        }
+        self.tell_replies(now, outbox.replies());
+        self.tell_state(now);
+    }
+
     /// Tells what the step changed, to those who follow it.
-    pub(super) fn tell_state(&mut self, now: Time) {
+    fn tell_state(&mut self, now: Time) {
         if !self.context.reporter.follows_steps() {
             return self.told = None;
         }

@@ -16,11 +16,13 @@
 //! | an entry is committed | `note_committed_members` | `membership/leaving` |
 //! | an election begins; a vote is durable, or late | `note_election`, `wait_for_votes`, `note_late_vote` | `stall` |
 //! | a step begins; a step ends | `note_if_held_up`; `serve_follower_reads`, `note_confirmed`, `confirm_reads`, `order_election`, `name_successor` | `stall`, `reads`, `freshness`, `transfer` |
+//! | something is written | `complete_if_at_once` | `at_once` |
 //! | a leader begins | `tell_predecessor` | `transfer` |
 //! | settings change | `configure` | `configuring` |
 //!
 //! A leader's rounds of heartbeats (`rounds`) are what reads, leases and freshness rest on.
 
+mod at_once;
 mod check_quorum;
 mod configuring;
 mod freshness;
@@ -62,6 +64,8 @@ pub(crate) struct Beyond {
     pub reads: FollowerReads,
     elections: Elections,
     pub transfers: Transfers,
+    /// Its writes are durable at once.
+    at_once: bool,
 }
 
 impl Beyond {

@@ -138,6 +138,7 @@ impl Raft {
         if !nothing {
             let id = self.durability.begin(now, self.log.last().index, hard_state);
             self.effects.write = Some(Write { id, hard_state, rebase, truncate_from, entries, then });
+            self.complete_if_at_once(now, id);
         }
     }
 }

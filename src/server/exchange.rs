@@ -81,7 +81,8 @@ impl Arrival {
 #[derive(Debug, Default)]
 pub struct Outbox {
     pub envelopes: Vec<Envelope>,
-    /// Make this durable and report it as [`Arrival::Persisted`]. The messages that wait for it stay in the server.
+    /// Make this durable and report it as [`Arrival::Persisted`]. The messages that wait for it stay in the server. Where
+    /// `persisted` names it, make it durable before any envelope leaves, and report nothing.
     pub write: Option<Write>,
     /// Work on the files of snapshots, in this order.
     pub snapshots: Vec<SnapshotWork>,
@@ -95,7 +96,7 @@ pub struct Outbox {
     pub applied: Vec<AppliedEntry>,
     /// The log is durable up to here, since this step.
     pub durable: Option<LogIndex>,
-    /// The newest write that was reported as durable.
+    /// The newest write that was reported as durable, or that is to be before any envelope leaves.
     pub persisted: Option<WriteId>,
     /// This node's own snapshot that was reported as durable, and its bytes.
     pub saved: Option<(EntryId, u64)>,
@@ -105,6 +106,13 @@ pub struct Outbox {
     pub failed: Option<String>,
 }
 
+impl Outbox {
+    /// Whether the write is to be durable before any envelope leaves.
+    pub fn writes_at_once(&self) -> bool {
+        self.write.as_ref().is_some_and(|write| self.persisted >= Some(write.id))
+    }
+}
+
 /// What a server starts from. By default it is new.
 #[derive(Default)]
 pub struct Start {
@@ -112,6 +120,8 @@ pub struct Start {
     pub snapshot: SnapshotInfo,
     /// Its state, if there is one.
     pub image: Option<Box<dyn Image>>,
+    /// Its driver makes each write durable before an envelope leaves.
+    pub at_once: bool,
 }
 
 impl Start {
@@ -127,6 +137,6 @@ impl Start {
             None => (SnapshotInfo::default(), None),
         };
         let recovered = Recovered { hard_state, snapshot: snapshot.last, base, entries, configuration };
-        (Start { recovered, snapshot, image }, repaired, fresh)
+        (Start { recovered, snapshot, image, at_once: false }, repaired, fresh)
     }
 }

@@ -64,6 +64,7 @@ impl Simulation {
         self.node(name).store_id = recovered.hard_state.store_id;
         let said = recovered.summary();
         let (mut start, repaired, fresh) = Start::of(recovered);
+        start.at_once = self.settings.disk_delay.is_zero();
         if let Some(mutation) = &mut self.mutation {
             mutation.recovered(name, &mut start.recovered);
         }

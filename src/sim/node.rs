@@ -290,6 +290,14 @@ impl Node {
         }
     }
 
+    /// Makes all waiting writes durable now.
+    pub fn write_at_once(&mut self, now: Time, mutation: Option<&dyn Mutation>) -> Result<(), StorageError> {
+        // Those before them first, if the disk has begun with some.
+        self.written(mutation)?;
+        self.begin_writing(now, Duration::ZERO, mutation)?;
+        self.written(mutation).map(drop)
+    }
+
     /// Files that the store needs no more.
     pub fn stale(&mut self) -> Vec<SnapshotWork> {
         let stale = self.store.as_mut().map(JsonStore::take_stale).unwrap_or_default();

@@ -130,6 +130,14 @@ impl Simulation {
     }
 
     fn carry_out(&mut self, name: NodeId, local: Time, answering: &[Member], mut outbox: Outbox) {
+        let at_once = outbox.writes_at_once();
+        if at_once {
+            let node = self.nodes.get_mut(&name).expect("a node of this cluster");
+            node.writes.extend(outbox.write.clone());
+            if let Err(error) = node.write_at_once(self.now, self.mutation.as_deref()) {
+                return self.end(name, EndReason::StorageFailed(error.to_string()));
+            }
+        }
         self.judge(name, local, answering, &mut outbox);
         for envelope in outbox.envelopes {
             self.send(envelope);
@@ -137,7 +145,7 @@ impl Simulation {
         if let Some(reason) = outbox.failed {
             return self.end(name, EndReason::MachineFailed(reason));
         }
-        if let Some(write) = outbox.write {
+        if let Some(write) = outbox.write.filter(|_| !at_once) {
             let node = self.nodes.get_mut(&name).expect("a node of this cluster");
             node.writes.push_back(write);
         }

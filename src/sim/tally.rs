@@ -29,6 +29,8 @@ pub struct Tally {
     /// Commands that were not applied because their session had expired, over all nodes.
     pub expired: u64,
     pub repaired: u64,
+    /// Writes that were durable before a message left.
+    pub at_once: u64,
     pub applied: u64,
     /// Votes and pre-votes refused because a leader is heard.
     pub sticky_refusals: u64,
@@ -64,6 +66,7 @@ pub struct Tally {
 impl Tally {
     pub fn note(&mut self, raft: &Raft, outbox: &Outbox) {
         self.members.note(raft, outbox);
+        self.at_once += u64::from(outbox.writes_at_once());
         for event in &outbox.events {
             match event {
                 Event::ElectionStarted { .. } => self.elections += 1,

@@ -11,6 +11,11 @@ use crate::raft::event::{AppendOutcome, Event, TransferReason, VoteReason};
 /// The last is the section of the paper, or with a D of the dissertation, that it belongs to; empty where none speaks of it.
 pub(super) type Row = (Level, Topic, Narration, &'static str);
 
+/// The level at which it is logged.
+pub(crate) fn level(what: &What) -> Level {
+    row(what).0
+}
+
 #[expect(clippy::match_same_arms, reason = "a row for each event")]
 pub(super) fn row(what: &What) -> Row {
     match what {

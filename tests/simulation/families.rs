@@ -82,6 +82,7 @@ fn every_seed_is_safe_and_heals() {
     for (what, times) in runs.tally().rows() {
         runs.saw_times(0, what, times);
     }
+    runs.saw(1_000, &[("writes durable at once", |report| report.tally.at_once)]);
     runs.answered(100);
 }
 

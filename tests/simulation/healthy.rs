@@ -55,6 +55,22 @@ fn a_healthy_cluster_fails_no_call_while_it_hands_over() {
     }
 }
 
+/// A command, an entry, an acknowledgement and an answer take a millisecond each; a write takes another one, or none.
+#[test]
+fn a_write_that_is_durable_at_once_takes_no_time() {
+    for (disk, takes) in [(Duration::from_millis(1), 5), (Duration::ZERO, 4)] {
+        let settings = SimulationSettings { disk_delay: disk, ..SimulationSettings::new(3, 1) };
+        let mut cluster = SimulatedCluster::new(settings, KeyValue::default);
+        let client = cluster.add_client();
+        for value in ["1", "2"] {
+            cluster.call(client, Request::Command(Command::put("x", value))).expect("it is healthy");
+        }
+        let last = cluster.history().pop().expect("a call");
+        let took = last.returned.map(|(at, _)| at.since(last.called));
+        assert_eq!(took, Some(Duration::from_millis(takes)));
+    }
+}
+
 #[test]
 fn a_cut_off_node_raises_nobodys_term() {
     use raftlab::faults::{LinkScope, NetChange};

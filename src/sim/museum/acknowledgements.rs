@@ -44,7 +44,7 @@ pub const SPECIMENS: &[Specimen] = &[
     Specimen::new("heartbeat-acknowledges-all", "10.2.1 of the dissertation")
         .defect("a follower answers a heartbeat with the entry before it, durable or not")
         .hook(Other(|| Box::<AcknowledgesHeartbeats>::default()))
-        .caught(Family::General, 1, &["nothing promised early"]),
+        .caught(Family::General, 2, &["nothing promised early"]),
     Specimen::new("install-reply-before-durable", "Figure 13, InstallSnapshot")
         .defect("a follower says that it installed a snapshot before the disk holds its last part")
         .hook(Other(|| Box::<InstallsEarly>::default()))

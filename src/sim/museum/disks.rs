@@ -17,7 +17,7 @@ pub const SPECIMENS: &[Specimen] = &[
     Specimen::new("reply-before-fsync", "Figure 2, persistent state")
         .defect("votes and acknowledgements leave before the disk holds what they promise")
         .hook(After(send_at_once))
-        .caught(Family::General, 1, &["nothing promised early"]),
+        .caught(Family::General, 2, &["nothing promised early"]),
     Specimen::new("no-fsync", "Figure 2, persistent state")
         .defect("entries are reported as durable without an fsync")
         .hook(Syncing(DiskUse::WithoutFsync))

@@ -45,7 +45,7 @@ pub const SPECIMENS: &[Specimen] = &[
     Specimen::new("old-term-committed-by-counting", "5.4.2, Figure 8")
         .defect("a leader commits an entry of an earlier term as soon as a majority holds it")
         .hook(After(commit_old_terms))
-        .caught(Family::General, 1, &["commit rule"]),
+        .caught(Family::General, 3, &["commit rule"]),
     Specimen::new("unsorted-match-indexes", "Figure 2, Leaders")
         .defect("the commit index is read from match indexes that are not in order")
         .hook(After(commit_unsorted))
@@ -53,7 +53,7 @@ pub const SPECIMENS: &[Specimen] = &[
     Specimen::new("own-copy-before-fsync", "10.2.1 of the dissertation")
         .defect("a leader counts its own copy of an entry before its disk holds it")
         .hook(After(commit_own_at_once))
-        .caught(Family::General, 3, &["commit rule"]),
+        .caught(Family::General, 9, &["commit rule"]),
     Specimen::new("stale-refusal-lowers-next", "5.3")
         .defect("a late refusal sets a follower's next index back below what it is known to hold")
         .hook(Before(believe_stale_refusals))

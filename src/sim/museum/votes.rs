@@ -23,7 +23,7 @@ pub const SPECIMENS: &[Specimen] = &[
     Specimen::new("vote-given-twice", "5.2")
         .defect("a node that has voted votes for the next candidate of the term too")
         .hook(Leaving(vote_twice))
-        .caught(Family::General, 1, &["one vote a term", "election safety"]),
+        .caught(Family::General, 2, &["one vote a term", "election safety"]),
     Specimen::new("vote-replies-without-term", "5.2")
         .defect("a candidate counts votes that it was given in an earlier term")
         .hook(Arriving(count_old_votes))
@@ -31,7 +31,7 @@ pub const SPECIMENS: &[Specimen] = &[
     Specimen::new("own-vote-not-counted", "5.2")
         .defect("a candidate does not count its own vote, so that a cluster of one elects no leader")
         .hook(Before(ignore_own_vote))
-        .caught(Family::General, 1, &["not healed"]),
+        .caught(Family::General, 2, &["not healed"]),
     Specimen::new("votes-beside-a-leader", "4.2.3 of the dissertation")
         .defect("a follower that hears its leader votes for every candidate")
         .hook(Before(forget_leader))
