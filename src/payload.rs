@@ -81,6 +81,16 @@ impl Payload {
         Payload(Arc::new(FromValue::new(value, None)))
     }
 
+    /// From its value, which is [checked](Payload::check) first.
+    ///
+    /// # Errors
+    /// Why JSON cannot hold it, in one line.
+    pub(crate) fn checked<T: Serialize + Send + Sync + 'static>(value: T) -> Result<Payload, Box<str>> {
+        let weight = measure::measure(&value)?;
+        let measured = OnceLock::from(Ok(weight));
+        Ok(Payload(Arc::new(FromValue { measured, ..FromValue::new(value, None) })))
+    }
+
     /// From a list's items, as a [`Batch`].
     pub fn batch<T: Serialize + Send + Sync + 'static>(items: impl IntoIterator<Item = T>) -> Payload {
         let items: Batch<T> = items.into_iter().collect();

@@ -320,9 +320,8 @@ impl<M: StateMachine> Machine for Replica<M> {
     }
 
     fn query(&self, query: &Payload) -> Result<Payload, String> {
-        let answer = query.read(|query: &M::Query| Payload::new(self.machine.query(query)))?;
-        answer.check().map_err(|reason| format!("JSON cannot hold the answer: {reason}"))?;
-        Ok(answer)
+        let answer = query.read(|query: &M::Query| Payload::checked(self.machine.query(query)))?;
+        answer.map_err(|reason| format!("JSON cannot hold the answer: {reason}"))
     }
 
     fn applied(&self) -> EntryId {
@@ -358,12 +357,15 @@ impl<M: StateMachine> Machine for Replica<M> {
 /// The commands have been applied in any case. Answers that JSON cannot hold are lost: a sentence that says why takes their
 /// place, the same on every replica, for the client and in the session's table.
 fn told<M: StateMachine>(answers: Batch<M::Answer>) -> (Payload, usize) {
-    let payload = Payload::new(answers);
-    if let Err(reason) = payload.check() {
-        let sentence = serde_json::Value::from(format!("JSON cannot hold the answer: {reason}")).to_string();
-        let bytes = sentence.len();
-        return (Payload::from_text(sentence), bytes);
-    }
+    let payload = match Payload::checked(answers) {
+        Ok(payload) => payload,
+        Err(reason) => {
+            let sentence = format!("JSON cannot hold the answer: {reason}");
+            let sentence = serde_json::Value::from(sentence).to_string();
+            let bytes = sentence.len();
+            return (Payload::from_text(sentence), bytes);
+        }
+    };
     let answers = payload.value::<Batch<M::Answer>>().expect("it was made of them");
     // Brackets, and commas between.
     let bytes = answers.iter().map(|answer| M::answer_bytes(answer) + 1).sum::<usize>().max(1) + 1;
