@@ -17,6 +17,7 @@ mod priority;
 mod reporter;
 mod snapshots;
 mod telling;
+mod writing;
 
 use std::io;
 use std::sync::Arc;

@@ -2,7 +2,8 @@
 //!
 //! [`Server::handle`] is the one place that fixes the order of effects, the same for every driver: step the core,
 //! send what may leave at once, hold back what waits for the disk, apply what is committed, answer the clients.
-//! The driver owns the disk and the network; it must perform the writes in their order and report each completion.
+//! The driver owns the disk and the network; it must perform the writes in their order and report each completion. A write
+//! that is durable at once comes before all messages of its step, and is not reported.
 
 pub mod applier;
 mod applying;
@@ -114,7 +115,7 @@ impl Server {
         }
         let mut raft = Raft::new(id, settings.clone(), recovered, random, now);
         if at_once {
-            raft.write_at_once();
+            raft.expect_writes_at_once();
         }
         assert_eq!(machine.applied(), raft.snapshot(), "the state machine starts where the snapshot ends");
         Server {
@@ -179,7 +180,7 @@ impl Server {
         self.post(effects.messages, &mut outbox);
         if let Some(mut write) = effects.write.take() {
             self.held.push_back((write.id, std::mem::take(&mut write.then)));
-            if self.raft.writes_at_once() {
+            if write.at_once {
                 intake.persisted = Some(write.id);
             }
             outbox.write = Some(write);

@@ -267,7 +267,7 @@ impl TraceEvent {
 
     /// The level at which it is logged.
     pub fn level(&self) -> Level {
-        table::row(&self.what).0
+        table::level(&self.what)
     }
 
     /// What it is about.

@@ -3,7 +3,7 @@
 //! The driver reports each step before anything that the step produced can reach another node. Then a property that
 //! is broken anywhere shows at the step that broke it. What each server holds and has promised is followed from its writes
 //! and their completions, and the members from the entries that hold them: the core is judged by these, not by what it says
-//! of itself. A server is a name with its files: one that was wiped is another.
+//! of itself, but for writes that are durable at once. A server is a name with its files: one that was wiped is another.
 
 mod applying;
 mod commits;
@@ -40,7 +40,7 @@ use super::window::Window;
 pub struct Safety {
     sight: Sight,
     /// All files that there were. Those that are gone count still for who was told of them. A step takes
-    /// one out and puts it back.
+    /// one out, which is boxed for that, and puts it back.
     records: BTreeMap<Member, Box<Record>>,
     /// The files that each node has now.
     present: BTreeMap<NodeId, StoreId>,
@@ -237,7 +237,8 @@ impl Safety {
         let shown = &step.shown;
         let member = self.server(shown.member);
         let mut record = self.records.remove(&member).unwrap_or_default();
-        let before = record.configuration().map(|configured| configured.index);
+        let moves = step.write.as_ref().is_some_and(Written::moves_members);
+        let before = record.configuration().filter(|_| moves).cloned();
         record.note_answers(step.now, step.answering);
         if let Some(write) = &step.write {
             self.follow_log(step, &mut record, write);
@@ -254,7 +255,7 @@ impl Safety {
         for message in sent {
             self.check_message(shown, message);
         }
-        self.check_commit(shown, before);
+        self.check_commit(shown, before.as_ref());
         if let Some(write) = &step.write {
             self.check_retired(member, write);
         }

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::Context;
 use super::board::{Board, Ended};
-use super::disk::{Admission, Completion, Farewell, NodeDisk, Persisted};
+use super::disk::{Admission, Farewell, NodeDisk};
 use super::machine::{self, MachineThread};
 use super::measures::StepMeter;
 use super::snapshots::{self, SnapshotThreads};
@@ -218,13 +218,7 @@ impl EventLoop {
         Ok(())
     }
 
-    fn complete(&mut self, completion: Completion) -> Result<(), EndReason> {
-        let Persisted { id, stale } = self.disk.completed(completion).map_err(EndReason::StorageFailed)?;
-        self.arrivals.push(Arrival::Persisted(id));
-        stale.into_iter().try_for_each(|file| self.work_beside(SnapshotWork::Remove(file)))
-    }
-
-    fn work_beside(&mut self, work: SnapshotWork) -> Result<(), EndReason> {
+    pub(super) fn work_beside(&mut self, work: SnapshotWork) -> Result<(), EndReason> {
         self.snapshots.work(work).map_err(|error| EndReason::StorageFailed(error.to_string()))
     }
 
@@ -365,11 +359,8 @@ impl EventLoop {
         self.board.meters.note_snapshots(outbox.saved.iter().len(), outbox.adopted.len());
         self.board.show(status);
 
-        // Before any envelope leaves: what is durable at once is acknowledged in the same step.
-        let at_once = outbox.writes_at_once();
-        if let Some(write) = outbox.write {
-            let durable = self.disk.write(write).map_err(EndReason::StorageFailed)?;
-            self.arrivals.extend(durable.filter(|_| !at_once).map(Arrival::Persisted));
+        if outbox.write.as_ref().is_some_and(|write| write.at_once) {
+            self.hand_to_disk(outbox.write.take())?;
         }
         if !outbox.envelopes.is_empty() {
             self.transport.send(&mut outbox.envelopes);
@@ -377,6 +368,7 @@ impl EventLoop {
         if let Some(reason) = outbox.failed {
             return Err(EndReason::MachineFailed(reason));
         }
+        self.hand_to_disk(outbox.write)?;
         self.disk.note_commit(self.server.raft().commit_index());
         for work in outbox.snapshots {
             if let SnapshotWork::Save { last, configured, .. } = &work {

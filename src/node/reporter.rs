@@ -68,7 +68,7 @@ impl Reporter {
         self.logs.as_ref().is_some_and(|logs| logs.takes(level))
     }
 
-    /// Tells what happened at a node. Nothing is made that has no reader.
+    /// Tells what happened at a node. Nothing is formatted that has no reader.
     pub fn tell(&self, time: Time, node: NodeId, happened: impl IntoIterator<Item = What>) {
         let mut lines = Vec::new();
         happened.into_iter().for_each(|what| {

@@ -19,7 +19,7 @@ impl EventLoop {
 
     /// Tells what came of a step.
     pub(super) fn tell_step(&mut self, now: Time, outbox: &mut Outbox) {
-        // What ends the node, and is an error, is told when it has ended.
+        // No event of a step is an error.
         if self.context.reporter.takes(Level::Warn) {
             self.context.reporter.tell(now, self.name, outbox.take_happened());
         }

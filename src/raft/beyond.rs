@@ -64,7 +64,7 @@ pub(crate) struct Beyond {
     pub reads: FollowerReads,
     elections: Elections,
     pub transfers: Transfers,
-    /// Its writes are durable at once.
+    /// Its driver makes a write durable before it sends a message.
     at_once: bool,
 }
 

@@ -1,7 +1,7 @@
 //! What the disk is known to hold, and which messages must wait for it.
 //!
 //! Writing is asynchronous: a step hands out at most one [`Write`], with the messages that may leave only after it,
-//! and the driver reports its completion later as an input. Handlers change terms, votes and entries freely; what has
+//! and the driver reports its completion later as an input, unless the disk takes no time. Handlers change terms, votes and entries freely; what has
 //! to be written is found here: term and vote by comparing them with what the step began with, entries by what the log
 //! notes of its own changes. So no handler can forget it.
 
@@ -130,15 +130,11 @@ impl Raft {
         let then: Vec<Message> = self.outbox.extract_if(.., waits).collect();
         self.effects.messages = std::mem::take(&mut self.outbox);
 
-        let nothing = hard_state.is_none()
-            && rebase.is_none()
-            && truncate_from.is_none()
-            && entries.is_empty()
-            && then.is_empty();
-        if !nothing {
-            let id = self.durability.begin(now, self.log.last().index, hard_state);
-            self.effects.write = Some(Write { id, hard_state, rebase, truncate_from, entries, then });
-            self.complete_if_at_once(now, id);
+        let mut write = Write { hard_state, rebase, truncate_from, entries, then, ..Write::default() };
+        if write != Write::default() {
+            write.id = self.durability.begin(now, self.log.last().index, hard_state);
+            write.at_once = self.complete_if_at_once(now, write.id);
+            self.effects.write = Some(write);
         }
     }
 }

@@ -87,6 +87,8 @@ pub struct Write {
     pub entries: Vec<Entry>,
     /// Messages that may leave only when this write is durable: votes and acknowledgements.
     pub then: Vec<Message>,
+    /// It comes before all messages of its step and is durable then: its completion is not reported.
+    pub at_once: bool,
 }
 
 /// What a step asks of its driver, in the order of execution.

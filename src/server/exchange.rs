@@ -81,8 +81,8 @@ impl Arrival {
 #[derive(Debug, Default)]
 pub struct Outbox {
     pub envelopes: Vec<Envelope>,
-    /// Make this durable and report it as [`Arrival::Persisted`]. The messages that wait for it stay in the server. Where
-    /// `persisted` names it, make it durable before any envelope leaves, and report nothing.
+    /// Make this durable and report it as [`Arrival::Persisted`]. The messages that wait for it stay in the server. One
+    /// that is durable at once comes before all envelopes, and is not reported.
     pub write: Option<Write>,
     /// Work on the files of snapshots, in this order.
     pub snapshots: Vec<SnapshotWork>,
@@ -96,7 +96,7 @@ pub struct Outbox {
     pub applied: Vec<AppliedEntry>,
     /// The log is durable up to here, since this step.
     pub durable: Option<LogIndex>,
-    /// The newest write that was reported as durable, or that is to be before any envelope leaves.
+    /// The newest write that was reported as durable, or is durable at once.
     pub persisted: Option<WriteId>,
     /// This node's own snapshot that was reported as durable, and its bytes.
     pub saved: Option<(EntryId, u64)>,
@@ -104,13 +104,6 @@ pub struct Outbox {
     pub not_saved: Option<(EntryId, String)>,
     /// The state machine has panicked, with this text: the node must end once the envelopes are sent.
     pub failed: Option<String>,
-}
-
-impl Outbox {
-    /// Whether the write is to be durable before any envelope leaves.
-    pub fn writes_at_once(&self) -> bool {
-        self.write.as_ref().is_some_and(|write| self.persisted >= Some(write.id))
-    }
 }
 
 /// What a server starts from. By default it is new.

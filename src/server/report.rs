@@ -31,9 +31,12 @@ impl Server {
 impl Outbox {
     /// The events of the step. Takes the core's events out.
     pub fn take_happened(&mut self) -> impl Iterator<Item = What> {
+        // What is durable at once was appended in this step.
+        let at_once = self.write.as_ref().is_some_and(|write| write.at_once);
         let durable = self.durable.map(|to| What::LogDurable { to });
+        let (before, behind) = if at_once { (None, durable) } else { (durable, None) };
         let events = std::mem::take(&mut self.events).into_iter().map(What::Raft);
-        let events = durable.into_iter().chain(events);
+        let events = before.into_iter().chain(events).chain(behind);
         let first_last = self.applied.first().zip(self.applied.last());
         let applied = first_last
             .map(|(first, last)| What::Applied { first: first.entry.index, last: last.entry.index });

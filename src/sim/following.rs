@@ -288,7 +288,10 @@ impl Simulation {
                 self.note_arrival(name, &envelope);
                 Arrival::Envelope(envelope)
             }
-            Arrived::Persisted(id) => Arrival::Persisted(id),
+            Arrived::Persisted(id) => {
+                self.followed(name).note_durable(id);
+                Arrival::Persisted(id)
+            }
             Arrived::Applied(count) => Arrival::Done(self.perform(name, Some(count))?),
             Arrived::Done => Arrival::Done(self.perform(name, None)?),
             Arrived::Looked => Arrival::Done(Done::Looked),
@@ -338,8 +341,8 @@ impl Simulation {
         self.note_sent(name, outbox.envelopes);
         let followed = self.followed(name);
         followed.writes.extend(outbox.write.map(|write| (write.id, write.hard_state)));
-        if let Some(durable) = outbox.persisted {
-            followed.note_durable(durable);
+        if let Some(at_once) = outbox.persisted {
+            followed.note_durable(at_once);
         }
         for work in outbox.snapshots {
             if let SnapshotWork::Task(SnapshotTask::Receive { offset, data, .. }) = work {

@@ -230,6 +230,11 @@ impl Lab for Simulation {
         let now = self.now;
         let node = self.existing(name)?;
         order.check(name, &node.life(), node.status.member)?;
+        if matches!(order, NodeOrder::Disk(_)) && self.settings.disk_delay.is_zero() {
+            return Err(LabError::new(format!(
+                "the disk of {name} takes no time, as in memory: it has no faults"
+            )));
+        }
         self.happened.note(now);
         let node = self.node(name);
         match order {

@@ -290,12 +290,14 @@ impl Node {
         }
     }
 
-    /// Makes all waiting writes durable now.
-    pub fn write_at_once(&mut self, now: Time, mutation: Option<&dyn Mutation>) -> Result<(), StorageError> {
+    /// Makes all waiting writes durable now. Returns the lanes that were idle and have work now.
+    pub fn flush(&mut self, now: Time, mutation: Option<&dyn Mutation>) -> Result<Vec<Lane>, StorageError> {
         // Those before them first, if the disk has begun with some.
         self.written(mutation)?;
         self.begin_writing(now, Duration::ZERO, mutation)?;
-        self.written(mutation).map(drop)
+        self.written(mutation)?;
+        let stale = self.stale();
+        Ok(self.take_in_work(stale, Vec::new()))
     }
 
     /// Files that the store needs no more.

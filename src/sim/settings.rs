@@ -22,8 +22,8 @@ pub struct SimulationSettings {
     pub link_jitter: Duration,
     /// How late a node's thread may run: all arrivals until then make one step. With zero it runs for each arrival.
     pub lateness: Duration,
-    /// How long a write takes to become durable. With zero it is before any message leaves, as in memory, and no stall
-    /// delays it.
+    /// How long a write takes to become durable. With zero it is before any message leaves, as in memory, unless a node
+    /// decides alone; no disk stalls or is slow then.
     pub disk_delay: Duration,
     /// How long a state machine takes for each task. Above zero it works on a thread of its own.
     pub machine_delay: Duration,

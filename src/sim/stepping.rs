@@ -130,12 +130,13 @@ impl Simulation {
     }
 
     fn carry_out(&mut self, name: NodeId, local: Time, answering: &[Member], mut outbox: Outbox) {
-        let at_once = outbox.writes_at_once();
-        if at_once {
+        // A step whose write failed is not judged: the checks would take the write for durable.
+        if let Some(write) = outbox.write.clone().filter(|write| write.at_once) {
             let node = self.nodes.get_mut(&name).expect("a node of this cluster");
-            node.writes.extend(outbox.write.clone());
-            if let Err(error) = node.write_at_once(self.now, self.mutation.as_deref()) {
-                return self.end(name, EndReason::StorageFailed(error.to_string()));
+            node.writes.push_back(write);
+            match node.flush(self.now, self.mutation.as_deref()) {
+                Ok(lanes) => lanes.into_iter().for_each(|lane| self.schedule_work(name, lane)),
+                Err(error) => return self.end(name, EndReason::StorageFailed(error.to_string())),
             }
         }
         self.judge(name, local, answering, &mut outbox);
@@ -145,7 +146,7 @@ impl Simulation {
         if let Some(reason) = outbox.failed {
             return self.end(name, EndReason::MachineFailed(reason));
         }
-        if let Some(write) = outbox.write.filter(|_| !at_once) {
+        if let Some(write) = outbox.write.filter(|write| !write.at_once) {
             let node = self.nodes.get_mut(&name).expect("a node of this cluster");
             node.writes.push_back(write);
         }

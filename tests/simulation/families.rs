@@ -8,6 +8,8 @@ use crate::run_seeds;
 /// A number of a run's report.
 type Number = fn(&RunReport) -> u64;
 
+const AT_ONCE: (&str, Number) = ("writes durable at once", |report| report.tally.at_once);
+
 /// The runs of a family, none of which broke anything.
 struct Runs {
     family: Family,
@@ -82,7 +84,7 @@ fn every_seed_is_safe_and_heals() {
     for (what, times) in runs.tally().rows() {
         runs.saw_times(0, what, times);
     }
-    runs.saw(1_000, &[("writes durable at once", |report| report.tally.at_once)]);
+    runs.saw(1_000, &[AT_ONCE]);
     runs.answered(100);
 }
 
@@ -195,6 +197,7 @@ fn slow_disks_and_stalls_of_leaders_only_cost_time() {
 #[test]
 fn transfers_cost_no_answer_and_no_lease() {
     let runs = Runs::of(Family::Transfers, 200);
+    runs.saw(100, &[AT_ONCE]);
     runs.saw(
         runs.count(),
         &[
@@ -221,6 +224,7 @@ fn damaged_files_are_refused_or_repaired_without_loss() {
 #[test]
 fn members_change_under_faults_and_nothing_is_lost() {
     let runs = Runs::of(Family::Members, 300);
+    runs.saw(100, &[AT_ONCE]);
     for (what, times) in runs.tally().members.rows() {
         runs.saw_times(10, what, times);
     }

@@ -55,20 +55,21 @@ fn a_healthy_cluster_fails_no_call_while_it_hands_over() {
     }
 }
 
-/// A command, an entry, an acknowledgement and an answer take a millisecond each; a write takes another one, or none.
 #[test]
-fn a_write_that_is_durable_at_once_takes_no_time() {
-    for (disk, takes) in [(Duration::from_millis(1), 5), (Duration::ZERO, 4)] {
-        let settings = SimulationSettings { disk_delay: disk, ..SimulationSettings::new(3, 1) };
-        let mut cluster = SimulatedCluster::new(settings, KeyValue::default);
-        let client = cluster.add_client();
-        for value in ["1", "2"] {
-            cluster.call(client, Request::Command(Command::put("x", value))).expect("it is healthy");
-        }
-        let last = cluster.history().pop().expect("a call");
-        let took = last.returned.map(|(at, _)| at.since(last.called));
-        assert_eq!(took, Some(Duration::from_millis(takes)));
-    }
+fn a_disk_without_a_delay_needs_no_step_of_its_own() {
+    let run = |disk_delay| {
+        let settings = SimulationSettings { disk_delay, ..SimulationSettings::new(3, 1) };
+        let mut simulation = Simulation::new(settings, None);
+        simulation.run_until(Time::ZERO + Duration::from_secs(2));
+        assert!(simulation.tally().leaders > 0 && simulation.safety().violations().is_empty());
+        simulation.tally().at_once
+    };
+    assert_eq!(run(Duration::from_millis(1)), 0);
+    assert!(run(Duration::ZERO) > 3, "the vote of each node and the no-op at each");
+    let alone = SimulationSettings { disk_delay: Duration::ZERO, ..SimulationSettings::new(1, 1) };
+    let mut alone = Simulation::new(alone, None);
+    alone.run_until(Time::ZERO + Duration::from_secs(2));
+    assert_eq!((alone.tally().leaders, alone.tally().at_once), (1, 0), "it is told what it commits by");
 }
 
 #[test]

@@ -12,8 +12,8 @@ use crate::raft::membership::Configured;
 use crate::types::{LogIndex, Member};
 
 impl Safety {
-    /// `before` is where the configuration stands that the node used before its step.
-    pub(super) fn check_commit(&mut self, shown: &Shown, before: Option<LogIndex>) {
+    /// `before` is the configuration that the node used before its step, if that was another.
+    pub(super) fn check_commit(&mut self, shown: &Shown, before: Option<&Configured>) {
         let Shown { member, commit, .. } = *shown;
         let record = self.records.get_mut(&member).expect("observed just now");
         let from = record.commit;
@@ -40,12 +40,12 @@ impl Safety {
     }
 
     /// The first to commit this far: it must be a leader that has the right to.
-    fn check_new_commit(&mut self, shown: &Shown, before: Option<LogIndex>) {
+    fn check_new_commit(&mut self, shown: &Shown, before: Option<&Configured>) {
         let Shown { member, term, commit, .. } = *shown;
         let record = &self.records[&member];
         let id = record.id_at(commit);
         let entry = record.chain.get(commit);
-        let before = record.configurations.iter().find(|configured| Some(configured.index) == before);
+        let before = before.or(record.configuration());
         let has_right = shown.leads() && id.term == term;
         let holds =
             |voter: Member| self.records.get(&voter).is_some_and(|record| record.holds(commit, entry));

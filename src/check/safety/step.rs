@@ -56,7 +56,7 @@ pub struct Step<'a> {
     pub answering: &'a [Member],
     /// The shortest election timeout.
     pub election_min: Duration,
-    /// The newest write whose completion the step was told of.
+    /// The newest write whose completion the step was told of, or that is durable at once.
     pub persisted: Option<WriteId>,
     /// The write that the step handed out.
     pub write: Option<Written>,
@@ -168,6 +168,13 @@ impl Shown {
 }
 
 impl Written {
+    /// Whether another configuration may be the newest of the log behind it.
+    pub(super) fn moves_members(&self) -> bool {
+        self.reset.is_some()
+            || self.truncate_from.is_some()
+            || self.entries.iter().any(|entry| entry.members.is_some())
+    }
+
     pub fn of(raft: &Raft, write: &Write) -> Written {
         let reset = match write.rebase {
             Some(Rebase::Reset(base)) => Some((base, raft.configuration_at(base.index))),

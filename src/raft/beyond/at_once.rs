@@ -1,29 +1,27 @@
 //! Disks that take no time: the driver makes a write durable before it sends any message of the step that handed it out, as
 //! it can with a store in memory.
 //!
-//! The core takes such a write for durable in the same step, so that what waits for it needs no further one, which would cost
-//! as much as the first. A node that decides alone commits by its own disk, and so its writes have their completions told.
+//! The core takes such a write for durable in the same step. What waits for it needs no further step, which would cost as
+//! much as the first. A node that decides alone commits by its own disk: the completions of its writes are reported, and
+//! so each comes with a step that commits. All others commit by answers, which come later than the write.
 
 use crate::raft::Raft;
 use crate::raft::effects::WriteId;
 use crate::types::Time;
 
 impl Raft {
-    /// From now on writes are durable at once.
-    pub fn write_at_once(&mut self) {
+    /// The driver of this node makes each write durable before it sends a message.
+    pub fn expect_writes_at_once(&mut self) {
         self.beyond.at_once = true;
     }
 
-    /// Whether the write of the last step is durable before any of its messages leaves. Its completion is not reported.
-    pub fn writes_at_once(&self) -> bool {
-        self.beyond.at_once && !self.configuration().is_alone(self.member())
-    }
-
-    /// A write is handed out, and the disk will hold it in time.
-    pub(in crate::raft) fn complete_if_at_once(&mut self, now: Time, id: WriteId) {
-        if self.writes_at_once() {
+    /// A write is handed out. Whether it is durable at once.
+    pub(in crate::raft) fn complete_if_at_once(&mut self, now: Time, id: WriteId) -> bool {
+        let at_once = self.beyond.at_once && !self.configuration().is_alone(self.member());
+        if at_once {
             self.persisted(now, id);
         }
+        at_once
     }
 }
 
@@ -39,7 +37,7 @@ mod tests {
     #[test]
     fn what_is_durable_at_once_is_acknowledged_in_the_same_step_unless_a_node_decides_alone() {
         let mut raft = Bench::follower(1, &RaftSettings::default(), recovered(EntryId::ZERO, 2, 1)).raft;
-        raft.write_at_once();
+        raft.expect_writes_at_once();
         let beat = Beat { round: 1, ..Beat::default() };
         let entries = entries(3, 4, 1);
         let body = Body::AppendEntries { prev: id(2, 1), entries, commit: LogIndex(0), beat };
@@ -48,18 +46,18 @@ mod tests {
         let effects = raft.step(Time::ZERO, &mut vec![Input::Message(message)]);
         let write = effects.write.expect("entries are written");
         assert_eq!((write.then.len(), raft.durable_index()), (1, LogIndex(4)), "one acknowledgement");
-        assert!(raft.writes_at_once());
+        assert!(write.at_once);
 
         let alone = Recovered::founder([to]);
         let mut raft = Raft::new(to, RaftSettings::default(), alone, Random::new(1), Time::ZERO);
-        raft.write_at_once();
+        raft.expect_writes_at_once();
         let vote = raft.step(Time::ZERO, &mut vec![Input::Campaign]);
-        assert_eq!(raft.role_name(), RoleName::Candidate, "a step is missing");
+        assert_eq!(raft.role_name(), RoleName::Candidate, "its vote is not known to be durable");
         let id = vote.write.expect("a vote is written").id;
         let no_op = raft.step(Time::ZERO, &mut vec![Input::Persisted(id)]);
-        let id = no_op.write.expect("the no-op is written").id;
-        assert_eq!((raft.writes_at_once(), raft.commit_index()), (false, LogIndex(0)));
-        raft.step(Time::ZERO, &mut vec![Input::Persisted(id)]);
+        let write = no_op.write.expect("the no-op is written");
+        assert_eq!((write.at_once, raft.commit_index()), (false, LogIndex(0)));
+        raft.step(Time::ZERO, &mut vec![Input::Persisted(write.id)]);
         assert_eq!(raft.commit_index(), LogIndex(1));
     }
 }

@@ -17,7 +17,7 @@ pub const SPECIMENS: &[Specimen] = &[
     Specimen::new("waiting-by-index-alone", "8")
         .defect("a deposed leader's clients wait on, and are told of what is applied at their index")
         .hook(Other(|| Box::<WaitsByIndex>::default()))
-        .caught(Family::General, 585, &["only one client creates", "own."]),
+        .caught(Family::General, 213, &["only one client creates", "own."]),
     Specimen::new("dead-leader-named", "8")
         .defect("a node that doubts its leader still sends clients to it")
         .hook(Other(|| Box::<NamesTheDead>::default()))

@@ -33,7 +33,7 @@ pub const SPECIMENS: &[Specimen] = &[
     Specimen::new("cut-behind-previous", "5.3")
         .defect("a follower removes all that is behind the previous entry, even what it acknowledged")
         .hook(Before(cut_behind_previous))
-        .caught(Family::General, 1, &["nothing promised early", "commit rule", "leader completeness"]),
+        .caught(Family::General, 11, &["nothing promised early", "commit rule", "leader completeness"]),
     Specimen::new("commit-goes-back", "5.3")
         .defect("a late message with an older commit index sets the commit index back")
         .hook(Before(set_commit_back))
@@ -69,7 +69,7 @@ pub const SPECIMENS: &[Specimen] = &[
     Specimen::new("truncated-entries-come-back", "5.3")
         .defect("a restart reads entries that had been truncated, instead of those that took their places")
         .hook(Other(|| Box::<ReadsTruncated>::default()))
-        .caught(Family::General, 14, &["committed is durable", "log matching"]),
+        .caught(Family::General, 49, &["committed is durable", "log matching"]),
 ];
 
 /// How far a leader that stops looking goes back.

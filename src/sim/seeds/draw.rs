@@ -92,7 +92,7 @@ impl Scenario {
         let (clocks, faulty, pause_max) = (None, FAULTY, PAUSE_MAX);
         let mut drawn = Scenario { settings, clients, habits, classes, clocks, faulty, pause_max };
         match family {
-            Family::General => drawn.draw_memory(random.clone()),
+            Family::General => {}
             Family::Clients => drawn.draw_clients(random),
             Family::Snapshots => drawn.draw_snapshots(random),
             Family::Reads => drawn.draw_reads(random),
@@ -104,11 +104,14 @@ impl Scenario {
             Family::Transfers => drawn.draw_transfers(random),
             Family::Members => drawn.draw_members(seed, random),
         }
+        if matches!(family, Family::General | Family::Members | Family::Transfers) {
+            drawn.draw_memory(random.clone().fork());
+        }
         drawn.classes.members = changes_members(family, seed);
         drawn
     }
 
-    /// In some runs a write is durable at once. Drawn from a copy: all else of the seed stays as it is.
+    /// In some runs a write is durable at once. Drawn from numbers of its own: all else of the seed stays as it is.
     fn draw_memory(&mut self, mut random: Random) {
         if random.chance(150_000) {
             self.settings.disk_delay = Duration::ZERO;
