@@ -114,9 +114,7 @@ impl Server {
             machine.adopt(snapshot.last, image);
         }
         let mut raft = Raft::new(id, settings.clone(), recovered, random, now);
-        if at_once {
-            raft.expect_writes_at_once();
-        }
+        raft.expect_writes_at_once(at_once);
         assert_eq!(machine.applied(), raft.snapshot(), "the state machine starts where the snapshot ends");
         Server {
             applied: machine.applied(),

@@ -139,7 +139,7 @@ impl FlightRecorder {
         let mut running = self.0.writer.lock();
         if let Some(writer) = &*running {
             return Err(format!(
-                "a recording runs: it is written to {}; end it first",
+                "a recording runs: it is written to {}; 'record stop' ends it",
                 writer.folder().display()
             ));
         }

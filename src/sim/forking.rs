@@ -60,6 +60,8 @@ impl Simulation {
         });
         let names: Vec<NodeId> = self.nodes.keys().copied().collect();
         let mut saved = Vec::new();
+        // Its disks are those of this simulation from here on.
+        let at_once = self.settings.disk_delay.is_zero();
         for name in &names {
             let mut followed = following.nodes.remove(name).unwrap_or_default();
             let ended = followed.ended.take();
@@ -76,6 +78,9 @@ impl Simulation {
             }
             if !is_running {
                 continue;
+            }
+            if let Some(server) = &mut node.server {
+                server.raft_mut().expect_writes_at_once(at_once);
             }
             node.store = Some(store);
             node.files = Some(files);

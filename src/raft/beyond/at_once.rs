@@ -10,9 +10,9 @@ use crate::raft::effects::WriteId;
 use crate::types::Time;
 
 impl Raft {
-    /// The driver of this node makes each write durable before it sends a message.
-    pub fn expect_writes_at_once(&mut self) {
-        self.beyond.at_once = true;
+    /// Whether the driver of this node makes each write durable before it sends a message.
+    pub fn expect_writes_at_once(&mut self, at_once: bool) {
+        self.beyond.at_once = at_once;
     }
 
     /// A write is handed out. Whether it is durable at once.
@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn what_is_durable_at_once_is_acknowledged_in_the_same_step_unless_a_node_decides_alone() {
         let mut raft = Bench::follower(1, &RaftSettings::default(), recovered(EntryId::ZERO, 2, 1)).raft;
-        raft.expect_writes_at_once();
+        raft.expect_writes_at_once(true);
         let beat = Beat { round: 1, ..Beat::default() };
         let entries = entries(3, 4, 1);
         let body = Body::AppendEntries { prev: id(2, 1), entries, commit: LogIndex(0), beat };
@@ -50,7 +50,7 @@ mod tests {
 
         let alone = Recovered::founder([to]);
         let mut raft = Raft::new(to, RaftSettings::default(), alone, Random::new(1), Time::ZERO);
-        raft.expect_writes_at_once();
+        raft.expect_writes_at_once(true);
         let vote = raft.step(Time::ZERO, &mut vec![Input::Campaign]);
         assert_eq!(raft.role_name(), RoleName::Candidate, "its vote is not known to be durable");
         let id = vote.write.expect("a vote is written").id;

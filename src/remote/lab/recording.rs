@@ -9,7 +9,10 @@ use crate::remote::protocol::{Answer, Question};
 impl RemoteLab {
     pub(super) fn begin_recording(&mut self, folder: &Path, bytes_max: u64) -> Result<(), LabError> {
         if let Some((folder, _)) = &self.records_to {
-            return Err(LabError::new(format!("a recording runs: it is written to {}", folder.display())));
+            return Err(LabError::new(format!(
+                "a recording runs: it is written to {}; 'record stop' ends it",
+                folder.display()
+            )));
         }
         if folder.read_dir().is_ok_and(|mut inside| inside.next().is_some()) {
             let text = format!("{} is not empty: name a new folder", folder.display());
