@@ -1,9 +1,9 @@
 //! What the disk is known to hold, and which messages must wait for it.
 //!
-//! Writing is asynchronous: a step hands out at most one [`Write`], with the messages that may leave only after it,
-//! and the driver reports its completion later as an input, unless the disk takes no time. Handlers change terms, votes and entries freely; what has
-//! to be written is found here: term and vote by comparing them with what the step began with, entries by what the log
-//! notes of its own changes. So no handler can forget it.
+//! Writing is asynchronous: a step hands out at most one [`Write`], with the messages that may leave only after it, and
+//! the driver reports its completion later as an input, unless the disk takes no time. Handlers change terms, votes and
+//! entries freely; what has to be written is found here: term and vote by comparing them with what the step began with,
+//! entries by what the log notes of its own changes. So no handler can forget it.
 
 use std::collections::VecDeque;
 

@@ -341,8 +341,9 @@ impl Simulation {
         self.note_sent(name, outbox.envelopes);
         let followed = self.followed(name);
         followed.writes.extend(outbox.write.map(|write| (write.id, write.hard_state)));
-        if let Some(at_once) = outbox.persisted {
-            followed.note_durable(at_once);
+        // One that is durable at once does not arrive.
+        if let Some(durable) = outbox.persisted {
+            followed.note_durable(durable);
         }
         for work in outbox.snapshots {
             if let SnapshotWork::Task(SnapshotTask::Receive { offset, data, .. }) = work {

@@ -131,7 +131,7 @@ impl Simulation {
 
     fn carry_out(&mut self, name: NodeId, local: Time, answering: &[Member], mut outbox: Outbox) {
         // A step whose write failed is not judged: the checks would take the write for durable.
-        if let Some(write) = outbox.write.clone().filter(|write| write.at_once) {
+        if let Some(write) = outbox.write.as_ref().filter(|write| write.at_once).cloned() {
             let node = self.nodes.get_mut(&name).expect("a node of this cluster");
             node.writes.push_back(write);
             match node.flush(self.now, self.mutation.as_deref()) {
