@@ -186,9 +186,12 @@ impl Simulation {
         node.status = server.status();
         node.store_id = server.raft().store_id();
         let standing = Standing::at_first(server.raft());
-        match started {
-            Some(_) => self.safety.begin(&standing),
-            None => self.safety.begin_midway(&standing),
+        if started.is_some() {
+            self.safety.begin(&standing);
+        } else {
+            self.safety.begin_midway(&standing);
+            // What it did before it was seen may explain them, and is in no recording.
+            self.safety.forget_doubts();
         }
         let what = started.map(|(fresh, repaired)| server.started(fresh, &repaired));
         self.raft.now = server.raft().settings.clone();

@@ -138,9 +138,12 @@ fn a_recording_begins_in_the_middle_of_a_run_and_may_lack_its_end() {
     assert!(cluster.end_recording().is_err(), "none runs");
     drop(cluster);
 
-    let (report, simulation, recording) = replay(&record);
+    let (report, mut simulation, recording) = replay(&record);
     assert_all_the_same(&report);
     assert!(!recording.is_whole(), "the nodes had run before");
+    let verdicts = simulation.check();
+    let rule = verdicts.iter().find(|verdict| verdict.property == "commit rule").expect("it is checked");
+    assert_eq!(rule.open, None, "all nodes are seen since their first frames");
     assert_eq!(simulation.safety().violations(), [], "what happened before breaks nothing");
     let steps = report.steps;
 

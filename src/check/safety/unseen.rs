@@ -101,10 +101,12 @@ impl Safety {
 
     /// This breaks a property, unless what was not seen explains it.
     pub(super) fn doubt(&mut self, doubt: Doubt) {
-        if self.answer(&doubt) == Some(false) {
-            self.report(doubt.matter.property(), doubt.detail);
-        } else {
-            self.doubts.retain(|earlier| !earlier.matter.is_within(doubt.matter));
+        let explained = self.answer(&doubt);
+        if explained == Some(false) {
+            return self.report(doubt.matter.property(), doubt.detail);
+        }
+        self.doubts.retain(|earlier| !earlier.matter.is_within(doubt.matter));
+        if explained.is_none() {
             let excess = (self.doubts.len() + 1).saturating_sub(DOUBTS_MAX);
             self.doubts.drain(..excess);
             self.doubts.push(doubt);
