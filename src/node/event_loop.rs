@@ -359,7 +359,7 @@ impl EventLoop {
         self.board.meters.note_snapshots(outbox.saved.iter().len(), outbox.adopted.len());
         self.board.show(status);
 
-        if outbox.write.as_ref().is_some_and(|write| write.at_once) {
+        if outbox.writes_at_once() {
             self.hand_to_disk(outbox.write.take())?;
         }
         if !outbox.envelopes.is_empty() {

@@ -71,10 +71,10 @@ impl Reporter {
     /// Tells what happened at a node. Nothing is formatted that has no reader.
     pub fn tell(&self, time: Time, node: NodeId, happened: impl IntoIterator<Item = What>) {
         let mut lines = Vec::new();
-        happened.into_iter().for_each(|what| {
+        for what in happened {
             let level = trace::level(&what);
             if !self.takes(level) && level != Level::Error {
-                return;
+                continue;
             }
             let event = TraceEvent { time, node, what };
             trace::log_event(&event, level);
@@ -85,7 +85,7 @@ impl Reporter {
             if self.files_take(level) {
                 lines.push(event);
             }
-        });
+        }
         if let Some(logs) = self.logs.as_ref().filter(|_| !lines.is_empty()) {
             logs.record(&lines);
         }

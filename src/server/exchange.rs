@@ -106,6 +106,13 @@ pub struct Outbox {
     pub failed: Option<String>,
 }
 
+impl Outbox {
+    /// Whether its write is durable at once.
+    pub fn writes_at_once(&self) -> bool {
+        self.write.as_ref().is_some_and(|write| write.at_once)
+    }
+}
+
 /// What a server starts from. By default it is new.
 #[derive(Default)]
 pub struct Start {

@@ -32,9 +32,8 @@ impl Outbox {
     /// The events of the step. Takes the core's events out.
     pub fn take_happened(&mut self) -> impl Iterator<Item = What> {
         // What is durable at once was appended in this step.
-        let at_once = self.write.as_ref().is_some_and(|write| write.at_once);
         let durable = self.durable.map(|to| What::LogDurable { to });
-        let (before, behind) = if at_once { (None, durable) } else { (durable, None) };
+        let (before, behind) = if self.writes_at_once() { (None, durable) } else { (durable, None) };
         let events = std::mem::take(&mut self.events).into_iter().map(What::Raft);
         let events = before.into_iter().chain(events).chain(behind);
         let first_last = self.applied.first().zip(self.applied.last());

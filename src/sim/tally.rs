@@ -66,7 +66,7 @@ pub struct Tally {
 impl Tally {
     pub fn note(&mut self, raft: &Raft, outbox: &Outbox) {
         self.members.note(raft, outbox);
-        self.at_once += u64::from(outbox.write.as_ref().is_some_and(|write| write.at_once));
+        self.at_once += u64::from(outbox.writes_at_once());
         for event in &outbox.events {
             match event {
                 Event::ElectionStarted { .. } => self.elections += 1,

@@ -83,11 +83,8 @@ impl Configuration {
     /// Everything that is decided by majority is decided here. Without voters nothing is reached.
     pub fn quorum_value<T: Copy + Ord + Default>(&self, of: impl Fn(Member) -> T) -> T {
         let reached = |voters: &Voters| {
-            let mut values: smallvec::SmallVec<[T; 8]> = smallvec::SmallVec::new();
-            // A list that is short is filled faster than collected.
-            for (&node, &store_id) in voters {
-                values.push(of(Member { node, store_id }));
-            }
+            let mut values: smallvec::SmallVec<[T; 8]> =
+                voters.iter().map(|(&node, &store_id)| of(Member { node, store_id })).collect();
             let quorum = values.len() / 2 + 1;
             if values.len() < quorum {
                 return T::default();
