@@ -153,11 +153,12 @@ impl Raft {
     pub fn step(&mut self, now: Time, inputs: &mut Vec<Input>) -> Effects {
         let before = Marks::of(self);
         self.note_if_held_up(now);
+        let mut reads = Vec::new();
         for input in inputs.drain(..) {
             match input {
                 Input::Message(message) => self.receive(now, message),
                 Input::Propose(proposal) => self.propose(now, proposal),
-                Input::Read(request) => self.read(now, request),
+                Input::Read(request) => reads.push(request),
                 Input::Persisted(id) => self.persisted(now, id),
                 Input::Snapshot(report) => self.note_snapshot(report),
                 Input::Campaign => self.campaign(now),
@@ -168,6 +169,7 @@ impl Raft {
                 Input::ClockJumped(by) => self.renounce_lease(by),
             }
         }
+        self.read(now, reads);
         self.elapse(now);
         self.serve_follower_reads(now);
         // What a leader does on its own: append, commit, replicate, confirm reads.
@@ -190,12 +192,9 @@ impl Raft {
     /// When to call [`Raft::step`] again though nothing arrives.
     pub fn deadline(&self) -> Time {
         match &self.role {
+            Role::Leader(leader) if leader.followers.is_empty() => self.append_due(),
             Role::Leader(leader) => {
-                if leader.followers.is_empty() {
-                    return self.append_due();
-                }
-                let ends = self.resignation_due(leader);
-                leader.heartbeat_due.min(self.append_due()).min(ends)
+                leader.heartbeat_due.min(self.append_due()).min(self.resignation_due(leader))
             }
             _ => self.election_due.min(self.beyond.vote_hold.campaign_due()),
         }

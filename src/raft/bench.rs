@@ -96,6 +96,13 @@ impl Bench {
         self.hear(from, term, Body::AppendEntries { prev, entries, commit, beat })
     }
 
+    /// The next round begins, and n2 answers it.
+    pub fn confirm(&mut self) {
+        self.round();
+        let index = self.raft.log().last().index;
+        self.answer(2, Ack::default(), AppendResult::Matched(index));
+    }
+
     /// A follower answers the newest round of this leader.
     pub fn answer(&mut self, from: u8, ack: Ack, result: AppendResult) -> Said {
         self.answer_files(from, FOUNDERS_STORE, ack, result)

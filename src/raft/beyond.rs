@@ -235,11 +235,12 @@ impl Raft {
 
     /// Begins a round when a heartbeat is due or reads want one: whether it did.
     pub(super) fn begin_round(&mut self, now: Time, heartbeat: bool) -> bool {
-        let claims = self.claims_lease(now);
-        let Role::Leader(Leader { rounds, followers, .. }) = &mut self.role else { return false };
+        let Role::Leader(Leader { rounds, .. }) = &mut self.role else { return false };
         if !heartbeat && !std::mem::take(&mut rounds.wanted) {
             return false;
         }
+        let claims = self.claims_lease(now);
+        let Role::Leader(Leader { rounds, followers, .. }) = &mut self.role else { return false };
         rounds.newest += 1;
         rounds.lease_from = claims.then(|| rounds.lease_from.unwrap_or(rounds.newest));
         rounds.began.note(rounds.newest, now);

@@ -8,6 +8,9 @@ use crate::types::LogIndex;
 impl Raft {
     pub(super) fn advance_commit_index(&mut self) {
         let Role::Leader(leader) = &self.role else { return };
+        if self.commit_index == self.log.last().index {
+            return;
+        }
         let own = (self.member(), self.durable_index());
         let majority = leader.quorum_value(self.configuration(), own, |progress| progress.match_index);
         // Figure 2, Leaders 4: the highest index that a majority holds, if its entry is of this term: commit it.

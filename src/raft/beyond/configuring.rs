@@ -45,7 +45,7 @@ mod tests {
     use crate::raft::Recovered;
     use crate::raft::bench::Bench;
     use crate::raft::effects::{Input, ReadRequest};
-    use crate::raft::message::{Ack, AppendResult, Beat, Body};
+    use crate::raft::message::{Beat, Body};
     use crate::types::{EntryId, LogIndex};
 
     fn long() -> RaftSettings {
@@ -55,13 +55,6 @@ mod tests {
 
     fn configure(settings: RaftSettings) -> Input {
         Input::Configure(Box::new(settings))
-    }
-
-    /// The next round begins, and n2 answers it.
-    fn confirm(bench: &mut Bench) {
-        bench.round();
-        let index = bench.raft.log().last().index;
-        bench.answer(2, Ack::default(), AppendResult::Matched(index));
     }
 
     #[test]
@@ -80,14 +73,14 @@ mod tests {
     #[test]
     fn a_leader_counts_no_promise_that_was_given_under_other_settings() {
         let mut bench = Bench::leader(&RaftSettings::default(), Recovered::default());
-        confirm(&mut bench);
+        bench.confirm();
         bench.step(Input::Read(ReadRequest { id: 1, here: false, by_lease: true }));
-        confirm(&mut bench);
+        bench.confirm();
         let lease = |bench: &Bench| bench.raft.lease_until().map(|until| until.since(bench.now));
         assert_eq!(lease(&bench), Some(RaftSettings::default().lease()));
         bench.step(configure(long()));
         assert_eq!(lease(&bench), None);
-        confirm(&mut bench);
+        bench.confirm();
         assert_eq!(lease(&bench), Some(long().lease()), "a round that began later claims the new length");
     }
 
@@ -95,11 +88,11 @@ mod tests {
     fn a_leader_whose_clock_stood_still_holds_no_lease_until_a_later_round() {
         let settings = RaftSettings::default();
         let mut bench = Bench::leader(&settings, Recovered::default());
-        confirm(&mut bench);
+        bench.confirm();
         let read = |id| Input::Read(ReadRequest { id, here: false, by_lease: true });
         bench.step(read(1));
         bench.step(Input::ClockJumped(Duration::from_secs(60)));
-        confirm(&mut bench);
+        bench.confirm();
         assert!(bench.raft.lease_until().is_some(), "it held none: nothing to renounce, and nothing lost");
         let effects = bench.step(Input::ClockJumped(Duration::from_secs(60)));
         let said: Vec<String> = effects.events.iter().map(ToString::to_string).collect();
@@ -108,7 +101,7 @@ mod tests {
             "{said:?}"
         );
         assert_eq!(bench.raft.lease_until(), None);
-        confirm(&mut bench);
+        bench.confirm();
         assert!(bench.raft.lease_until().is_some());
     }
 
@@ -129,7 +122,7 @@ mod tests {
     fn a_leader_that_was_answered_within_a_long_interval_keeps_leading_by_a_short_one() {
         let slow = RaftSettings { heartbeat: Duration::from_secs(1), ..long() };
         let mut bench = Bench::leader(&slow, Recovered::default());
-        confirm(&mut bench);
+        bench.confirm();
         bench.now = bench.now + Duration::from_millis(900);
         bench.step(configure(RaftSettings::default()));
         assert!(bench.led().heartbeat_due <= bench.now + RaftSettings::default().heartbeat);

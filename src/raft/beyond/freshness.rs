@@ -51,6 +51,9 @@ impl Raft {
     pub(in crate::raft) fn note_confirmed(&mut self) {
         let own = self.member();
         let Role::Leader(leader) = &mut self.role else { return };
+        if leader.rounds.confirmed == leader.rounds.newest {
+            return;
+        }
         let confirmed = leader.confirmed_round(self.configurations.effective(), own);
         let rounds = &mut leader.rounds;
         rounds.began.forget_before(confirmed);

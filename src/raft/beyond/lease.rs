@@ -26,7 +26,7 @@ use crate::raft::Raft;
 use crate::raft::event::Event;
 use crate::raft::message::{Cause, Round, Waiver};
 use crate::raft::role::Role;
-use crate::types::{Term, Time};
+use crate::types::{RequestId, Term, Time};
 
 /// How many of the longest election timeouts leases are claimed for after a read wanted one.
 const CLAIMED_TIMEOUTS: u32 = 4;
@@ -75,17 +75,20 @@ impl Raft {
         Some(began + self.settings.lease())
     }
 
-    /// Answers a read by the lease, if it holds. Otherwise the next round claims one.
-    pub(super) fn read_by_lease(&mut self, now: Time) -> bool {
+    /// Reads want a lease: until when this leader holds one, if it does. Otherwise the next round claims one.
+    pub(super) fn want_lease(&mut self, now: Time) -> Option<Time> {
         let held = self.lease_until().filter(|until| now < *until);
         if let Role::Leader(leader) = &mut self.role {
             leader.rounds.lease_wanted_until = now + self.settings.election_max * CLAIMED_TIMEOUTS;
         }
-        if let Some(until) = held {
-            let left = (until < Time::NEVER).then(|| until.since(now));
-            self.note(Event::LeaseRead { left });
-        }
-        held.is_some()
+        held
+    }
+
+    /// Answers a read by the lease, which holds until then.
+    pub(super) fn read_by_lease(&mut self, now: Time, until: Time, id: RequestId) {
+        let left = (until < Time::NEVER).then(|| until.since(now));
+        self.note(Event::LeaseRead { left });
+        self.effects.reads.push((id, Ok(self.commit_index)));
     }
 
     /// This node's clock may have stood still for this long.
@@ -153,5 +156,30 @@ impl Raft {
             self.become_candidate(now, Cause::Request);
         }
         campaigns
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::RaftSettings;
+    use crate::raft::Recovered;
+    use crate::raft::bench::Bench;
+    use crate::raft::beyond::rounds::ReadRequest;
+    use crate::raft::effects::Input;
+
+    use super::*;
+
+    #[test]
+    fn of_the_reads_of_a_step_a_lease_answers_those_that_may_use_one() {
+        let mut bench = Bench::leader(&RaftSettings::default(), Recovered::default());
+        let read = |id, by_lease| Input::Read(ReadRequest { id, here: false, by_lease });
+        bench.confirm();
+        assert!(bench.step(read(1, true)).reads.is_empty(), "no round has claimed a lease");
+        bench.confirm();
+        let said = bench.step_all(vec![read(2, true), read(3, false), read(4, true)]);
+        assert_eq!(said.reads, [2, 4]);
+        let jumped = Input::ClockJumped(Duration::from_secs(60));
+        let said = bench.step_all(vec![read(5, true), jumped]);
+        assert!(said.reads.is_empty(), "the clock stood still before it was read");
     }
 }

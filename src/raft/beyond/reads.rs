@@ -60,12 +60,18 @@ impl FollowerReads {
 }
 
 impl Raft {
-    /// Takes in a read. All reads of one step share one round, or one question.
-    pub(in crate::raft) fn read(&mut self, now: Time, request: ReadRequest) {
-        if request.by_lease && self.read_by_lease(now) {
-            self.effects.reads.push((request.id, Ok(self.commit_index)));
-            return;
+    /// Takes in the reads of a step. All that no lease answers share one round, or one question.
+    pub(in crate::raft) fn read(&mut self, now: Time, requests: Vec<ReadRequest>) {
+        let lease = requests.iter().any(|request| request.by_lease).then(|| self.want_lease(now)).flatten();
+        for request in requests {
+            match lease {
+                Some(until) if request.by_lease => self.read_by_lease(now, until, request.id),
+                _ => self.read_by_round(request),
+            }
         }
+    }
+
+    fn read_by_round(&mut self, request: ReadRequest) {
         let (known, not_leader) = (self.leader(), self.not_leader());
         let reason = match (&mut self.role, known) {
             (Role::Leader(leader), _) => {
