@@ -174,7 +174,7 @@ impl Node {
         let (orders, ordered) = unbounded();
         let (alive_sender, alive) = bounded::<()>(0);
         context.boards.add(Arc::clone(&board));
-        let heartbeat = server.raft().settings.heartbeat;
+        let (heartbeat, deadline) = (server.raft().settings.heartbeat, server.deadline());
         let mut node = EventLoop {
             name,
             server,
@@ -193,6 +193,7 @@ impl Node {
             told: None,
             flight,
             arrivals: Vec::new(),
+            deadline,
             opened: Vec::new().into_iter(),
             step_began: Arc::new(Mutex::new(Instant::now())),
         };

@@ -206,6 +206,7 @@ impl Server {
         if self.raft.leader() != leader || self.led_term() != led {
             self.leader_since = now;
         }
+        outbox.deadline = self.deadline();
         outbox.events = effects.events;
         outbox.durable = Some(self.raft.durable_index()).filter(|now| *now > durable);
         outbox.persisted = intake.persisted;

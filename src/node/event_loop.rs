@@ -67,6 +67,8 @@ pub(super) struct EventLoop {
     /// What it last showed: it never goes back.
     pub clock_shown: Time,
     pub arrivals: Vec<Arrival>,
+    /// When the server is to be called again though nothing arrives, on the node's own clock.
+    pub deadline: Time,
     pub jumps: JumpWatch,
     pub meter: StepMeter,
     /// What was last told of its state, while somebody follows it.
@@ -145,7 +147,7 @@ impl EventLoop {
 
     /// Sleeps until something arrives or the server's time has come.
     fn wait(&mut self) -> Result<(), EndReason> {
-        let deadline = self.clock.instant(self.server.deadline());
+        let deadline = self.clock.instant(self.deadline);
         self.inbox.spin(Some(deadline), || self.has_news());
         if !self.inbox.is_empty() || self.has_news() {
             return Ok(());
@@ -336,6 +338,7 @@ impl EventLoop {
         let answering = answering(self.server.raft(), self.arrivals.iter().filter_map(Arrival::message));
         self.flight.begin(now, self.clock_shown, &self.server, &self.arrivals);
         let mut outbox = self.server.handle(self.clock_shown, &mut self.arrivals);
+        self.deadline = outbox.deadline;
         // Only applying can have taken this long.
         let left_off = !outbox.tasks.is_empty() && self.machine.is_here();
         let has_applied = left_off || !outbox.applied.is_empty();

@@ -15,7 +15,7 @@ use crate::raft::message::Message;
 use crate::state_machine::AppliedEntry;
 use crate::state_machine::image::Image;
 use crate::storage;
-use crate::types::{EntryId, LogIndex, NodeId};
+use crate::types::{EntryId, LogIndex, NodeId, Time};
 
 /// What a driver hands to a server.
 pub enum Arrival {
@@ -80,6 +80,8 @@ impl Arrival {
 /// What the driver has to do after a step, in this order.
 #[derive(Debug, Default)]
 pub struct Outbox {
+    /// When the server is to be called again though nothing arrives.
+    pub deadline: Time,
     pub envelopes: Vec<Envelope>,
     /// Make this durable and report it as [`Arrival::Persisted`]. The messages that wait for it stay in the server. One
     /// that is durable at once comes before all envelopes, and is not reported.

@@ -63,7 +63,7 @@ impl Shaper {
         }
         applied.applied(outbox);
         state.state(server);
-        timers.all([server.deadline().as_nanos(), outbox.events.len() as u64]);
+        timers.all([outbox.deadline.as_nanos(), outbox.events.len() as u64]);
         // These bits are as good as any.
         Shape(self.0.each_ref().map(|Sum(sum)| u16::try_from(sum & 0xffff).expect("it is masked")))
     }
