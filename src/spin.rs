@@ -42,6 +42,8 @@ pub struct Spin {
     /// How many there were after the last spin in vain.
     last: AtomicU32,
     origin: Instant,
+    /// When two waits begin this far apart, the next few sleep at once.
+    quiet: Duration,
     /// When it last waited, in nanoseconds since its origin.
     waited: AtomicU64,
 }
@@ -55,7 +57,12 @@ impl Default for Spin {
 impl Spin {
     fn since(origin: Instant) -> Spin {
         let (pauses, last, waited) = Default::default();
-        Spin { pauses, last, origin, waited }
+        Spin { pauses, last, origin, quiet: QUIET, waited }
+    }
+
+    /// Takes this much between two waits for a long time, and not what is long for a node.
+    pub fn quiet_after(self, quiet: Duration) -> Spin {
+        Spin { quiet, ..self }
     }
 
     /// Returns when `found` does, at the deadline, or when it is time to sleep.
@@ -108,7 +115,7 @@ impl Spin {
     fn is_quiet(&self, now: Instant) -> bool {
         let nanos = u64::try_from(now.duration_since(self.origin).as_nanos()).unwrap_or(u64::MAX);
         let last = self.waited.swap(nanos, Ordering::Relaxed);
-        Duration::from_nanos(nanos.saturating_sub(last)) > QUIET
+        Duration::from_nanos(nanos.saturating_sub(last)) > self.quiet
     }
 }
 
@@ -185,6 +192,15 @@ mod tests {
             now += QUIET * 5;
             assert_eq!(looks(&spin, now, 7, true), [0, 0, 0, 0, 0, 1, 1]);
         }
+    }
+
+    #[test]
+    fn what_is_a_long_wait_depends_on_who_waits() {
+        let origin = Instant::now();
+        let (node, client) = (Spin::since(origin), Spin::since(origin).quiet_after(QUIET / 5));
+        assert_eq!([&node, &client].map(|spin| looks(spin, origin, 1, true)), [[1], [1]]);
+        let later = origin + QUIET / 2;
+        assert_eq!([&node, &client].map(|spin| looks(spin, later, 1, true)), [[1], [0]]);
     }
 
     #[test]

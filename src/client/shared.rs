@@ -26,6 +26,10 @@ use crate::net::inbox::InboxReceiver;
 use crate::protocol::Envelope;
 use crate::types::{ClientId, NodeId, SessionId, Time};
 
+/// A client whose answers come less often than this does not spin for them: a disk or a network takes that long, and hundreds of
+/// clients that look for answers in the meantime keep the cores from those who make them.
+const QUIET: Duration = Duration::from_millis(2);
+
 pub(super) struct SharedClient {
     id: ClientId,
     clock: Clock,
@@ -94,7 +98,7 @@ impl SharedClient {
             parked: BTreeMap::new(),
             queued: 0,
         };
-        SharedClient { id, clock, inbox, state: Mutex::new(state) }
+        SharedClient { id, clock, inbox: inbox.quiet_after(QUIET), state: Mutex::new(state) }
     }
 
     pub fn id(&self) -> ClientId {

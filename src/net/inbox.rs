@@ -11,7 +11,7 @@ mod bell;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, unbounded};
 use derive_more::Debug;
@@ -129,6 +129,12 @@ impl InboxReceiver {
     /// Takes the group out of a parcel that arrived here.
     pub fn open(&self, parcel: Parcel) -> Vec<Envelope> {
         self.room.open(parcel)
+    }
+
+    /// Who receives here spins only while groups come sooner after one another than this.
+    #[must_use]
+    pub fn quiet_after(self, quiet: Duration) -> InboxReceiver {
+        InboxReceiver { spin: self.spin.quiet_after(quiet), ..self }
     }
 
     /// Returns when a group waits or `found` does, at the deadline, or when it is time to sleep.
