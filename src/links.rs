@@ -15,6 +15,7 @@ mod dial;
 mod lives;
 mod names;
 mod notices;
+mod outlet;
 
 use std::time::Duration;
 

@@ -13,10 +13,11 @@ use derive_more::Debug;
 use parking_lot::Mutex;
 
 use super::channel::{Channel, close_gently};
-use super::connection::{Connection, Outgoing};
+use super::connection::Connection;
 use super::dial::first_frame;
 use super::lives::Lived;
 use super::names::Names;
+use super::outlet::Outgoing;
 use super::{AddressBook, HANDSHAKE_PATIENCE, Lives, Notices};
 use crate::net::Transport;
 use crate::net::inbox::{Inbox, inbox};
@@ -296,7 +297,8 @@ impl Shared {
                 let outgoing = Outgoing::Answers(waiting, self.host.book());
                 let connection = Connection::start(channel, frames, outgoing);
                 let Ok(connection) = connection else { return };
-                self.read_clients(number, connection, &sender);
+                let answers = connection.written_by_senders(sender);
+                self.read_clients(number, connection, &answers);
             }
             Caller::Console { name, .. } => {
                 frames.set_limit(self.bounds.client_frame);

@@ -43,6 +43,8 @@ pub(super) struct Writer {
     socket: TcpStream,
     session: Option<Arc<Session>>,
     sealed: Vec<u8>,
+    /// How much of `sealed` is still to be written.
+    owed: usize,
 }
 
 impl Channel {
@@ -94,7 +96,7 @@ impl Channel {
 
     pub fn writer(&self) -> io::Result<Writer> {
         let session = self.secured.as_ref().map(|secured| Arc::clone(&secured.session));
-        Ok(Writer { socket: self.socket.try_clone()?, session, sealed: Vec::new() })
+        Ok(Writer { socket: self.socket.try_clone()?, session, sealed: Vec::new(), owed: 0 })
     }
 }
 
@@ -164,12 +166,34 @@ impl Secured {
 impl Writer {
     /// Writes all of it, and what the session itself has to say.
     pub fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.pay()?;
         let Some(session) = &self.session else { return self.socket.write_all(bytes) };
         self.sealed.clear();
         session.seal(bytes, &mut self.sealed);
         let written = self.socket.write_all(&self.sealed);
         self.sealed.shrink_to(SEALED_KEPT);
         written
+    }
+
+    /// Writes as much of it as needs no waiting, and keeps the rest. Whether nothing is left.
+    pub fn write_now(&mut self, bytes: &[u8]) -> bool {
+        self.sealed.clear();
+        match &self.session {
+            Some(session) => session.seal(bytes, &mut self.sealed),
+            None => self.sealed.extend_from_slice(bytes),
+        }
+        self.owed = self.sealed.len() - send_now(&self.socket, &self.sealed);
+        self.owed == 0
+    }
+
+    /// Whether something is left of what was to be written.
+    pub fn owes(&self) -> bool {
+        self.owed > 0
+    }
+
+    fn pay(&mut self) -> io::Result<()> {
+        let owed = std::mem::take(&mut self.owed);
+        self.socket.write_all(&self.sealed[self.sealed.len() - owed..])
     }
 
     /// Says that nothing follows. What was written last can still be read.
@@ -182,6 +206,19 @@ impl Writer {
         let _ = self.socket.shutdown(Shutdown::Write);
         let _ = self.socket.set_read_timeout(Some(CLOSING));
     }
+}
+
+/// Hands the system what it takes at once, and returns how much that was: nothing if the connection is broken, which the
+/// next write tells.
+#[cfg(unix)]
+fn send_now(socket: &TcpStream, bytes: &[u8]) -> usize {
+    use rustix::net::{SendFlags, send};
+    send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL).unwrap_or(0)
+}
+
+#[cfg(not(unix))]
+fn send_now(_: &TcpStream, _: &[u8]) -> usize {
+    0
 }
 
 /// Closes a connection so that what was written last is read: a close with unread bytes would reset it.

@@ -1,47 +1,27 @@
-//! One connection after its handshake: a thread that writes, and one that reads.
+//! One connection after its handshake: the thread that reads. What is written goes through an `Outlet`.
 
 use std::io::{self, ErrorKind};
 use std::net::Shutdown;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
-
-use super::channel::{Channel, Writer};
-use super::{AddressBook, SILENCE, TICK};
+use super::SILENCE;
+use super::channel::Channel;
+use super::outlet::{Outgoing, Outlet};
 use crate::clock::LogicalClock;
-use crate::net::inbox::InboxReceiver;
-use crate::protocol::Envelope;
+use crate::net::inbox::Inbox;
 use crate::text::plain;
-use crate::wire::{Frame, FrameReader, encode};
-
-/// Bytes after which what waits is written before more is taken.
-const WRITTEN_AT_ONCE: usize = 256 << 10;
-
-/// A buffer that a large message has made larger than this is given back.
-const BUFFER_KEPT: usize = 4 << 20;
+use crate::wire::{Frame, FrameReader};
 
 /// The stack of a thread that only moves bytes.
 const STACK_BYTES: usize = 256 << 10;
-
-/// What is to be written to a connection.
-pub(super) enum Outgoing {
-    /// With the logical clock of their process.
-    Envelopes(InboxReceiver, LogicalClock),
-    /// A client's answers, and where the nodes are.
-    Answers(InboxReceiver, Arc<AddressBook>),
-    /// What a console and its node say to each other.
-    Texts(Receiver<String>),
-}
 
 /// A connection in use.
 pub(super) struct Connection {
     channel: Channel,
     frames: FrameReader,
-    /// Frames that arrived.
-    received: Arc<AtomicU64>,
+    outlet: Arc<Outlet>,
     /// That of a process whose node hears another node here.
     clock: Option<LogicalClock>,
     writer: JoinHandle<()>,
@@ -55,15 +35,17 @@ impl Connection {
     pub fn start(channel: Channel, frames: FrameReader, outgoing: Outgoing) -> io::Result<Connection> {
         channel.socket().set_read_timeout(Some(SILENCE))?;
         channel.socket().set_write_timeout(None)?;
-        let received = Arc::new(AtomicU64::new(0));
-        let (mut writer, count) = (channel.writer()?, Arc::clone(&received));
-        let write = move || {
-            write_all(&mut writer, &outgoing, &count);
-            writer.close();
-        };
+        let outlet = Arc::new(Outlet::new(outgoing, channel.writer()?));
+        let writing = Arc::clone(&outlet);
         let writer = thread::Builder::new().name("link-writer".to_string()).stack_size(STACK_BYTES);
-        let writer = writer.spawn(write)?;
-        Ok(Connection { channel, frames, received, clock: None, writer })
+        let writer = writer.spawn(move || writing.run())?;
+        Ok(Connection { channel, frames, outlet, clock: None, writer })
+    }
+
+    /// Who sends to this inbox, whose receiver the connection has, writes what was sent, if that needs no waiting.
+    pub fn written_by_senders(&self, inbox: Inbox) -> Inbox {
+        let outlet = Arc::downgrade(&self.outlet);
+        inbox.emptied_by(move || outlet.upgrade().is_some_and(|outlet| outlet.write_now()))
     }
 
     /// The other end is a node: what it says of its logical clock is earlier than what this process does next.
@@ -101,7 +83,7 @@ impl Connection {
 
     fn next_frames(&mut self, take: &mut impl FnMut(Frame) -> Result<(), String>) -> Result<(), String> {
         while let Some(frame) = self.frames.next_frame().map_err(|error| error.to_string())? {
-            self.received.fetch_add(1, Ordering::Relaxed);
+            self.outlet.received.fetch_add(1, Ordering::Relaxed);
             match (frame, &self.clock) {
                 (Frame::Received(_), _) => {}
                 (Frame::Clock(moment), Some(clock)) => clock.see(moment),
@@ -109,72 +91,5 @@ impl Connection {
             }
         }
         Ok(())
-    }
-}
-
-/// Writes what is to be written, and a tick when it is time, until the source has ended or the connection has.
-fn write_all(writer: &mut Writer, outgoing: &Outgoing, received: &AtomicU64) {
-    let mut buffer = Vec::new();
-    let mut tick = Instant::now() + TICK;
-    let (mut seen, mut clock) = (0, 0);
-    loop {
-        let is_open = gather(outgoing, tick, &mut clock, &mut buffer);
-        if Instant::now() >= tick {
-            if let Outgoing::Answers(_, book) = outgoing
-                && let Some(nodes) = book.news(&mut seen)
-            {
-                encode(&Frame::Nodes(nodes), &mut buffer);
-            }
-            encode(&Frame::Received(received.load(Ordering::Relaxed)), &mut buffer);
-            tick = Instant::now() + TICK;
-        }
-        if writer.write_all(&buffer).is_err() || !is_open {
-            return;
-        }
-        buffer.clear();
-        if buffer.capacity() > BUFFER_KEPT {
-            buffer = Vec::new();
-        }
-    }
-}
-
-/// Waits for something to write, and takes what else waits, up to a bound. False when nothing comes any more.
-fn gather(outgoing: &Outgoing, until: Instant, clock: &mut u64, buffer: &mut Vec<u8>) -> bool {
-    match outgoing {
-        Outgoing::Envelopes(inbox, _) | Outgoing::Answers(inbox, _) => {
-            let mut next = match inbox.recv_deadline(until) {
-                Ok(group) => Some(group),
-                Err(error) => return error == RecvTimeoutError::Timeout,
-            };
-            // Those who are about to send do so first: one write carries it all.
-            thread::yield_now();
-            while let Some(group) = next {
-                if let Outgoing::Envelopes(_, own) = outgoing {
-                    // Read behind the group: not before the step that sent it.
-                    tell(own.now(), clock, buffer);
-                }
-                put(group, buffer);
-                next = (buffer.len() < WRITTEN_AT_ONCE).then(|| inbox.try_recv().ok()).flatten();
-            }
-        }
-        Outgoing::Texts(texts) => match texts.recv_deadline(until) {
-            Ok(text) => encode(&Frame::Text(text), buffer),
-            Err(error) => return error == RecvTimeoutError::Timeout,
-        },
-    }
-    true
-}
-
-/// Says at which moment of the logical clock the next envelopes leave, unless that was said.
-fn tell(now: u64, told: &mut u64, buffer: &mut Vec<u8>) {
-    if now > *told {
-        encode(&Frame::Clock(now), buffer);
-        *told = now;
-    }
-}
-
-fn put(group: Vec<Envelope>, buffer: &mut Vec<u8>) {
-    for envelope in group {
-        encode(&Frame::Envelope(envelope), buffer);
     }
 }

@@ -12,7 +12,8 @@ use derive_more::Debug;
 use parking_lot::Mutex;
 
 use super::channel::{Channel, patient_until, said};
-use super::connection::{Connection, Outgoing};
+use super::connection::Connection;
+use super::outlet::Outgoing;
 use super::{AddressBook, HANDSHAKE_PATIENCE, Lives, Notices};
 use crate::clock::LogicalClock;
 use crate::net::Transport;
@@ -198,7 +199,7 @@ impl Dialing {
                     Connection::start(channel, frames, Outgoing::Envelopes(waiting, clock.clone()));
                 let connection = connection.map_err(|error| error.to_string())?;
                 told(LinkEvent::Up(welcome));
-                network.register(Address::Node(node), sender);
+                network.register(Address::Node(node), connection.written_by_senders(sender));
                 let told_nodes = |nodes| told(LinkEvent::Nodes(nodes));
                 let why = read_envelopes(connection, node, *answers, network, told_nodes);
                 network.unregister(Address::Node(node));

@@ -28,6 +28,8 @@ pub struct Inbox {
     groups_max: usize,
     room: Arc<Room>,
     receiver: Weak<()>,
+    #[debug(skip)]
+    emptied_by: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
     /// Dropped after the sender, so that the receiver that it wakes finds the channel closed.
     bell: HangUp,
 }
@@ -75,6 +77,7 @@ pub fn inbox(groups_max: usize, bytes_max: usize) -> (Inbox, InboxReceiver) {
             groups_max,
             room: Arc::clone(&room),
             receiver: Arc::downgrade(&alive),
+            emptied_by: None,
             bell: hang_up,
         },
         InboxReceiver { receiver, room, bell, spin: Spin::default(), _alive: alive },
@@ -102,8 +105,16 @@ impl Inbox {
             group.append(&mut rest);
             return Err(NotSent::Closed(group));
         }
-        self.bell.0.ring();
+        if !self.emptied_by.as_ref().is_some_and(|empty| empty()) {
+            self.bell.0.ring();
+        }
         if rest.is_empty() { Ok(()) } else { Err(NotSent::Full(rest)) }
+    }
+
+    /// Who has sent calls this. The receiver is woken only if it returns false.
+    #[must_use]
+    pub fn emptied_by(self, empty: impl Fn() -> bool + Send + Sync + 'static) -> Inbox {
+        Inbox { emptied_by: Some(Arc::new(empty)), ..self }
     }
 
     /// Tells whether its receiver is still there, and does not keep the inbox open.
@@ -162,6 +173,11 @@ impl InboxReceiver {
             Err(TryRecvError::Empty) => None,
         };
         look().or_else(|| self.bell.sleep_unless(until, look)).unwrap_or(Err(RecvTimeoutError::Timeout))
+    }
+
+    /// Sleeps until `look` finds something, or until then. It is called again whenever something was sent, or senders are gone.
+    pub fn sleep_unless<T>(&self, until: Instant, look: impl Fn() -> Option<T>) -> Option<T> {
+        self.bell.sleep_unless(until, look)
     }
 
     pub fn len(&self) -> usize {
