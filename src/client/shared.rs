@@ -26,8 +26,8 @@ use crate::net::inbox::InboxReceiver;
 use crate::protocol::Envelope;
 use crate::types::{ClientId, NodeId, SessionId, Time};
 
-/// A client whose answers come less often than this does not spin for them: a disk or a network takes that long, and hundreds of
-/// clients that look for answers in the meantime keep the cores from those who make them.
+/// A client that waits less often than this does not spin: a disk or a network takes that long to answer, and many
+/// clients that look for answers meanwhile keep the cores from the nodes.
 const QUIET: Duration = Duration::from_millis(2);
 
 pub(super) struct SharedClient {

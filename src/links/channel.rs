@@ -43,7 +43,7 @@ pub(super) struct Writer {
     socket: TcpStream,
     session: Option<Arc<Session>>,
     sealed: Vec<u8>,
-    /// How much of `sealed` is still to be written.
+    /// How many bytes at the end of `sealed` are still to be written.
     owed: usize,
 }
 
@@ -175,8 +175,9 @@ impl Writer {
         written
     }
 
-    /// Writes as much of it as needs no waiting, and keeps the rest. Whether nothing is left.
+    /// Writes as much of it as needs no waiting, and owes the rest. Whether nothing is left. It owes nothing before.
     pub fn write_now(&mut self, bytes: &[u8]) -> bool {
+        assert!(!self.owes(), "what is owed is written first");
         self.sealed.clear();
         match &self.session {
             Some(session) => session.seal(bytes, &mut self.sealed),
@@ -193,7 +194,9 @@ impl Writer {
 
     fn pay(&mut self) -> io::Result<()> {
         let owed = std::mem::take(&mut self.owed);
-        self.socket.write_all(&self.sealed[self.sealed.len() - owed..])
+        let written = self.socket.write_all(&self.sealed[self.sealed.len() - owed..]);
+        self.sealed.shrink_to(SEALED_KEPT);
+        written
     }
 
     /// Says that nothing follows. What was written last can still be read.
@@ -209,14 +212,14 @@ impl Writer {
 }
 
 /// Hands the system what it takes at once, and returns how much that was: nothing if the connection is broken, which the
-/// next write tells.
-#[cfg(unix)]
+/// next write tells. Elsewhere than on Linux the thread writes all.
+#[cfg(target_os = "linux")]
 fn send_now(socket: &TcpStream, bytes: &[u8]) -> usize {
     use rustix::net::{SendFlags, send};
     send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL).unwrap_or(0)
 }
 
-#[cfg(not(unix))]
+#[cfg(not(target_os = "linux"))]
 fn send_now(_: &TcpStream, _: &[u8]) -> usize {
     0
 }

@@ -42,10 +42,9 @@ impl Connection {
         Ok(Connection { channel, frames, outlet, clock: None, writer })
     }
 
-    /// Who sends to this inbox, whose receiver the connection has, writes what was sent, if that needs no waiting.
+    /// Lets senders to this inbox, whose receiver the connection has, write what they send.
     pub fn written_by_senders(&self, inbox: Inbox) -> Inbox {
-        let outlet = Arc::downgrade(&self.outlet);
-        inbox.emptied_by(move || outlet.upgrade().is_some_and(|outlet| outlet.write_now()))
+        self.outlet.written_by_senders(inbox)
     }
 
     /// The other end is a node: what it says of its logical clock is earlier than what this process does next.

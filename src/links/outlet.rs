@@ -1,7 +1,8 @@
-//! The end of a connection that writes. A thread does it; where little is sent, whoever sends it does.
+//! The end of a connection that writes: a thread, and the senders themselves while little is sent.
 //!
-//! To wake the thread takes longer than to write, so a lone command passes each link without it. Where many send at the same
-//! time, they only leave it in the inbox, and one write of the thread carries it all.
+//! It takes longer to wake a thread than to write. So a sender encodes and writes its group itself, without waiting, when nothing
+//! was written for a moment and the last write carried one group. Otherwise it wakes the thread, whose write carries what
+//! others send meanwhile.
 
 use std::io;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use parking_lot::Mutex;
 use super::channel::Writer;
 use super::{AddressBook, TICK};
 use crate::clock::LogicalClock;
-use crate::net::inbox::InboxReceiver;
+use crate::net::inbox::{Inbox, InboxReceiver};
 use crate::wire::{Frame, encode};
 
 /// Bytes after which what waits is written before more is taken.
@@ -24,10 +25,10 @@ const WRITTEN_AT_ONCE: usize = 256 << 10;
 /// A buffer that a large message has made larger than this is given back.
 const BUFFER_KEPT: usize = 4 << 20;
 
-/// Who sends this soon after something was written leaves it to the thread.
+/// A sender leaves to the thread what it sends this soon after something was written.
 const BUSY: Duration = Duration::from_micros(200);
 
-/// Who sends more bytes than these leaves them to the thread: to encode them takes long beside heartbeats.
+/// A sender leaves more bytes than these to the thread: to encode them takes long beside heartbeats.
 const LARGE: usize = 64 << 10;
 
 /// What is to be written to a connection.
@@ -118,14 +119,26 @@ impl Outlet {
         encode(&Frame::Received(self.received.load(Ordering::Relaxed)), frames);
     }
 
-    /// Somebody has just sent something: writes it, if that is better than to wake the thread and needs no waiting. False when
-    /// the thread has something to do.
-    pub fn write_now(&self) -> bool {
+    /// Lets senders to this inbox, whose receiver the outlet has, write.
+    pub fn written_by_senders(self: &Arc<Outlet>, inbox: Inbox) -> Inbox {
+        let outlet = Arc::downgrade(self);
+        inbox.on_send(move || outlet.upgrade().is_some_and(|outlet| outlet.write_now()))
+    }
+
+    /// Writes what was just sent, unless that is left to the thread. False when the thread has something to do.
+    fn write_now(&self) -> bool {
         let (Outgoing::Envelopes(inbox, _) | Outgoing::Answers(inbox, _)) = &self.outgoing else {
             return false;
         };
         let Some(mut pen) = self.pen.try_lock() else { return false };
-        if pen.is_busy() || pen.has_something() || inbox.weight() > LARGE {
+        if pen.has_something() {
+            return false;
+        }
+        // Another sender has written it meanwhile.
+        if inbox.is_empty() {
+            return true;
+        }
+        if pen.is_busy() || inbox.weight() > LARGE {
             return false;
         }
         pen.gather(&self.outgoing);
@@ -191,7 +204,7 @@ impl Pen {
     fn write_now(&mut self) -> bool {
         let done = self.writer.write_now(&self.frames);
         self.wrote();
-        done && !self.has_ended
+        done
     }
 
     fn wrote(&mut self) {
@@ -209,7 +222,7 @@ mod tests {
 
     use super::super::channel::Channel;
     use super::*;
-    use crate::net::inbox::{Inbox, inbox};
+    use crate::net::inbox::inbox;
     use crate::payload::Payload;
     use crate::protocol::{Call, Envelope, Packet, ReadMode, Request};
     use crate::tls::Security;
@@ -225,13 +238,13 @@ mod tests {
 
     fn outlet() -> (Arc<Outlet>, Inbox, TcpStream) {
         let (near, far) = connected();
+        far.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out");
         let channel = Channel::dial(near, NodeId::new(1), &Security::Loopback, Instant::now());
         let writer = channel.and_then(|channel| channel.writer().map_err(|error| error.to_string()));
         let (sender, receiver) = inbox(100, 1 << 20);
         let outgoing = Outgoing::Envelopes(receiver, LogicalClock::default());
         let outlet = Arc::new(Outlet::new(outgoing, writer.expect("a loopback needs no handshake")));
-        let writing = Arc::downgrade(&outlet);
-        let sender = sender.emptied_by(move || writing.upgrade().is_some_and(|outlet| outlet.write_now()));
+        let sender = outlet.written_by_senders(sender);
         (outlet, sender, far)
     }
 
@@ -242,7 +255,7 @@ mod tests {
         vec![Envelope::new(from, to, Packet::Request(Request { attempt, call }))]
     }
 
-    /// The attempts of the next requests that arrive, so many.
+    /// The attempts of this number of requests that arrive next.
     fn arrived(mut far: &TcpStream, frames: &mut FrameReader, count: usize) -> Vec<u64> {
         let mut attempts = Vec::new();
         while attempts.len() < count {
@@ -257,21 +270,50 @@ mod tests {
         attempts
     }
 
-    /// Other systems have no call that writes without waiting.
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     #[test]
-    fn a_lone_message_is_written_by_its_sender_and_others_follow_in_their_order() {
+    fn a_message_by_itself_is_written_by_its_sender() {
         let (outlet, sender, far) = outlet();
-        let mut frames = FrameReader::new(1 << 20);
         sender.try_send(request(1, 10)).expect("room");
-        assert_eq!(arrived(&far, &mut frames, 1), [1], "no thread runs");
-        // A large one is left to the thread, and what comes behind it waits for it.
-        sender.try_send(request(2, 2 * LARGE)).expect("room");
-        sender.try_send(request(3, 10)).expect("room");
+        assert_eq!(arrived(&far, &mut FrameReader::new(1 << 20), 1), [1], "no thread runs");
+        drop(outlet);
+    }
+
+    #[test]
+    fn a_large_message_is_left_to_the_thread_and_others_wait_behind_it() {
+        let (outlet, sender, far) = outlet();
+        sender.try_send(request(1, 2 * LARGE)).expect("room");
+        sender.try_send(request(2, 10)).expect("room");
         assert_eq!(sender.len(), 2);
         let thread = thread::spawn(move || outlet.run());
-        (4..50).for_each(|attempt| sender.try_send(request(attempt, 10)).expect("room"));
-        assert_eq!(arrived(&far, &mut frames, 48), (2..50).collect::<Vec<_>>());
+        assert_eq!(arrived(&far, &mut FrameReader::new(1 << 20), 2), [1, 2]);
+        drop(sender);
+        thread.join().expect("it ends with the last sender");
+    }
+
+    #[test]
+    fn the_messages_of_each_sender_arrive_once_and_in_their_order() {
+        const EACH: u64 = 5_000;
+        let (outlet, sender, far) = outlet();
+        let thread = thread::spawn(move || outlet.run());
+        let send = |first: u64, inbox: Inbox| {
+            for attempt in first..first + EACH {
+                while inbox.try_send(request(attempt, 10)).is_err() {
+                    thread::yield_now();
+                }
+            }
+        };
+        let arrived = thread::scope(|scope| {
+            for first in [0, EACH, 2 * EACH, 3 * EACH] {
+                let inbox = sender.clone();
+                scope.spawn(move || send(first, inbox));
+            }
+            arrived(&far, &mut FrameReader::new(1 << 20), 4 * 5_000)
+        });
+        for first in [0, EACH, 2 * EACH, 3 * EACH] {
+            let of_one = arrived.iter().copied().filter(|attempt| (first..first + EACH).contains(attempt));
+            assert_eq!(of_one.collect::<Vec<u64>>(), (first..first + EACH).collect::<Vec<u64>>());
+        }
         drop(sender);
         thread.join().expect("it ends with the last sender");
     }

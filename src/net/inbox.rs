@@ -29,7 +29,7 @@ pub struct Inbox {
     room: Arc<Room>,
     receiver: Weak<()>,
     #[debug(skip)]
-    emptied_by: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
+    on_send: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
     /// Dropped after the sender, so that the receiver that it wakes finds the channel closed.
     bell: HangUp,
 }
@@ -77,7 +77,7 @@ pub fn inbox(groups_max: usize, bytes_max: usize) -> (Inbox, InboxReceiver) {
             groups_max,
             room: Arc::clone(&room),
             receiver: Arc::downgrade(&alive),
-            emptied_by: None,
+            on_send: None,
             bell: hang_up,
         },
         InboxReceiver { receiver, room, bell, spin: Spin::default(), _alive: alive },
@@ -105,16 +105,17 @@ impl Inbox {
             group.append(&mut rest);
             return Err(NotSent::Closed(group));
         }
-        if !self.emptied_by.as_ref().is_some_and(|empty| empty()) {
+        if !self.on_send.as_ref().is_some_and(|hook| hook()) {
             self.bell.0.ring();
         }
         if rest.is_empty() { Ok(()) } else { Err(NotSent::Full(rest)) }
     }
 
-    /// Who has sent calls this. The receiver is woken only if it returns false.
+    /// Each sender calls this behind what it has sent. The receiver is woken only if it returns false: a link's senders may write
+    /// to the socket themselves.
     #[must_use]
-    pub fn emptied_by(self, empty: impl Fn() -> bool + Send + Sync + 'static) -> Inbox {
-        Inbox { emptied_by: Some(Arc::new(empty)), ..self }
+    pub fn on_send(self, hook: impl Fn() -> bool + Send + Sync + 'static) -> Inbox {
+        Inbox { on_send: Some(Arc::new(hook)), ..self }
     }
 
     /// Tells whether its receiver is still there, and does not keep the inbox open.
@@ -175,7 +176,7 @@ impl InboxReceiver {
         look().or_else(|| self.bell.sleep_unless(until, look)).unwrap_or(Err(RecvTimeoutError::Timeout))
     }
 
-    /// Sleeps until `look` finds something, or until then. It is called again whenever something was sent, or senders are gone.
+    /// Sleeps until `look` finds something, or until then. It is called again whenever the receiver is woken.
     pub fn sleep_unless<T>(&self, until: Instant, look: impl Fn() -> Option<T>) -> Option<T> {
         self.bell.sleep_unless(until, look)
     }

@@ -332,8 +332,8 @@ impl EventLoop {
         *self.step_began.lock() = began;
         let jumped = self.jumps.look(began, SystemTime::now());
         if jumped > self.server.raft().settings.election_min / JUMP_PART {
-            // Before any read that a lease could answer.
-            self.arrivals.insert(0, Arrival::ClockJumped(jumped));
+            // The core takes in reads, which a lease could answer, behind all else.
+            self.arrivals.push(Arrival::ClockJumped(jumped));
         }
         let answering = answering(self.server.raft(), self.arrivals.iter().filter_map(Arrival::message));
         self.flight.begin(now, self.clock_shown, &self.server, &self.arrivals);

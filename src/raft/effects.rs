@@ -25,7 +25,7 @@ pub enum Input {
     Message(Message),
     /// A client's request, to be appended if this node leads.
     Propose(Proposal),
-    /// A client wants to read: answered when the state is known to be as new as the read (section 8, D 6.4).
+    /// A client wants to read: taken in behind all else, answered when the state is known to be as new (section 8, D 6.4).
     Read(ReadRequest),
     /// This write, and every earlier one, is durable.
     Persisted(WriteId),

@@ -80,8 +80,6 @@ impl Arrival {
 /// What the driver has to do after a step, in this order.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    /// When the server is to be called again though nothing arrives.
-    pub deadline: Time,
     pub envelopes: Vec<Envelope>,
     /// Make this durable and report it as [`Arrival::Persisted`]. The messages that wait for it stay in the server. One
     /// that is durable at once comes before all envelopes, and is not reported.
@@ -106,6 +104,8 @@ pub struct Outbox {
     pub not_saved: Option<(EntryId, String)>,
     /// The state machine has panicked, with this text: the node must end once the envelopes are sent.
     pub failed: Option<String>,
+    /// When to call the server again though nothing arrives, unless its core is changed meanwhile.
+    pub deadline: Time,
 }
 
 impl Outbox {

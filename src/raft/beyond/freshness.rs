@@ -51,6 +51,7 @@ impl Raft {
     pub(in crate::raft) fn note_confirmed(&mut self) {
         let own = self.member();
         let Role::Leader(leader) = &mut self.role else { return };
+        // That a quorum has answered it stays true when the members change. Leases do not rest on this number.
         if leader.rounds.confirmed == leader.rounds.newest {
             return;
         }

@@ -75,7 +75,7 @@ impl Raft {
         Some(began + self.settings.lease())
     }
 
-    /// Reads want a lease: until when this leader holds one, if it does. Otherwise the next round claims one.
+    /// Until when this leader holds a lease, if it does. Rounds claim one for a while from now.
     pub(super) fn want_lease(&mut self, now: Time) -> Option<Time> {
         let held = self.lease_until().filter(|until| now < *until);
         if let Role::Leader(leader) = &mut self.role {
