@@ -253,3 +253,67 @@ pub(super) fn said(error: &io::Error) -> String {
         _ => plain(error),
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    /// Two ends of a connection, each on this machine.
+    pub fn connected() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let dialed = TcpStream::connect(listener.local_addr().expect("its address")).expect("it listens");
+        (dialed, listener.accept().expect("it dialed").0)
+    }
+
+    /// Writes until something is owed, then the rest; what arrives is all of it, in its order.
+    fn write_more_than_the_system_takes(dialing: &Security, accepting: Security) {
+        let (near, far) = connected();
+        let until = Instant::now() + Duration::from_secs(20);
+        let far = thread::spawn(move || Channel::accept(far, &accepting, until));
+        let near = Channel::dial(near, NodeId::new(1), dialing, until).expect("it is n1");
+        let mut far = far.join().expect("it ends").expect("it may come in");
+        let mut writer = near.writer().expect("a descriptor");
+        let mut bytes = (0u8..251).cycle();
+        let mut written = Vec::new();
+        while !writer.owes() {
+            let piece: Vec<u8> = bytes.by_ref().take(100_000).collect();
+            writer.write_now(&piece);
+            written.extend(piece);
+        }
+        let reader = thread::spawn(move || {
+            let mut read = Vec::new();
+            far.read_to_end(&mut read).map(|_| read)
+        });
+        writer.write_all(b"the last").expect("it is read");
+        assert!(!writer.owes());
+        writer.close();
+        written.extend(b"the last");
+        assert!(reader.join().expect("it ends").expect("it was closed") == written);
+    }
+
+    #[test]
+    fn what_the_system_does_not_take_at_once_comes_later_in_its_order() {
+        write_more_than_the_system_takes(&Security::Loopback, Security::Loopback);
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn encrypted_bytes_that_the_system_does_not_take_come_later_too() {
+        use crate::storage::ClusterId;
+        use crate::tls::issue::{Validity, certificate, new_authority};
+        use crate::tls::{Certificates, Holder};
+
+        let (folder, cluster) = (tempfile::tempdir().expect("a folder for a test"), ClusterId(0xa1));
+        new_authority(folder.path(), cluster).expect("an empty folder");
+        let [dialing, accepting] = [2, 1].map(|number| {
+            let node = NodeId::new(number);
+            certificate(folder.path(), &Role::Peer(node), cluster, Validity::days(3)).expect("an authority");
+            let certificates = Certificates::open(folder.path(), &Holder::Peer(node), cluster);
+            Security::Certificates(Arc::new(certificates.expect("it has just been made")))
+        });
+        write_more_than_the_system_takes(&dialing, accepting);
+    }
+}

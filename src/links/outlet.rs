@@ -218,9 +218,10 @@ impl Pen {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{TcpListener, TcpStream};
+    use std::net::TcpStream;
 
     use super::super::channel::Channel;
+    use super::super::channel::tests::connected;
     use super::*;
     use crate::net::inbox::inbox;
     use crate::payload::Payload;
@@ -228,13 +229,6 @@ mod tests {
     use crate::tls::Security;
     use crate::types::{ClientId, NodeId};
     use crate::wire::FrameReader;
-
-    /// Two ends of a connection, each on this machine.
-    fn connected() -> (TcpStream, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let dialed = TcpStream::connect(listener.local_addr().expect("its address")).expect("it listens");
-        (dialed, listener.accept().expect("it dialed").0)
-    }
 
     fn outlet() -> (Arc<Outlet>, Inbox, TcpStream) {
         let (near, far) = connected();
@@ -316,28 +310,5 @@ mod tests {
         }
         drop(sender);
         thread.join().expect("it ends with the last sender");
-    }
-
-    #[test]
-    fn what_the_system_does_not_take_at_once_comes_later_in_its_order() {
-        let (near, far) = connected();
-        let channel = Channel::dial(near, NodeId::new(1), &Security::Loopback, Instant::now());
-        let mut writer = channel.expect("no handshake").writer().expect("a descriptor");
-        let mut bytes = (0u8..251).cycle();
-        let mut written = Vec::new();
-        while !writer.owes() {
-            let piece: Vec<u8> = bytes.by_ref().take(100_000).collect();
-            writer.write_now(&piece);
-            written.extend(piece);
-        }
-        let reader = thread::spawn(move || {
-            let mut read = Vec::new();
-            io::Read::read_to_end(&mut (&far), &mut read).map(|_| read)
-        });
-        writer.write_all(b"the last").expect("it is read");
-        assert!(!writer.owes());
-        writer.close();
-        written.extend(b"the last");
-        assert!(reader.join().expect("it ends").expect("it was closed") == written);
     }
 }
