@@ -297,7 +297,7 @@ impl Shared {
                 let outgoing = Outgoing::Answers(waiting, self.host.book());
                 let connection = Connection::start(channel, frames, outgoing);
                 let Ok(connection) = connection else { return };
-                let answers = connection.written_by_senders(sender);
+                let answers = connection.outlet.written_by_senders(sender);
                 self.read_clients(number, connection, &answers);
             }
             Caller::Console { name, .. } => {

@@ -10,7 +10,6 @@ use super::SILENCE;
 use super::channel::Channel;
 use super::outlet::{Outgoing, Outlet};
 use crate::clock::LogicalClock;
-use crate::net::inbox::Inbox;
 use crate::text::plain;
 use crate::wire::{Frame, FrameReader};
 
@@ -21,7 +20,7 @@ const STACK_BYTES: usize = 256 << 10;
 pub(super) struct Connection {
     channel: Channel,
     frames: FrameReader,
-    outlet: Arc<Outlet>,
+    pub outlet: Arc<Outlet>,
     /// That of a process whose node hears another node here.
     clock: Option<LogicalClock>,
     writer: JoinHandle<()>,
@@ -40,11 +39,6 @@ impl Connection {
         let writer = thread::Builder::new().name("link-writer".to_string()).stack_size(STACK_BYTES);
         let writer = writer.spawn(move || writing.run())?;
         Ok(Connection { channel, frames, outlet, clock: None, writer })
-    }
-
-    /// Lets senders to this inbox, whose receiver the connection has, write what they send.
-    pub fn written_by_senders(&self, inbox: Inbox) -> Inbox {
-        self.outlet.written_by_senders(inbox)
     }
 
     /// The other end is a node: what it says of its logical clock is earlier than what this process does next.

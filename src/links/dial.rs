@@ -199,7 +199,7 @@ impl Dialing {
                     Connection::start(channel, frames, Outgoing::Envelopes(waiting, clock.clone()));
                 let connection = connection.map_err(|error| error.to_string())?;
                 told(LinkEvent::Up(welcome));
-                network.register(Address::Node(node), connection.written_by_senders(sender));
+                network.register(Address::Node(node), connection.outlet.written_by_senders(sender));
                 let told_nodes = |nodes| told(LinkEvent::Nodes(nodes));
                 let why = read_envelopes(connection, node, *answers, network, told_nodes);
                 network.unregister(Address::Node(node));

@@ -28,6 +28,7 @@ pub struct Inbox {
     groups_max: usize,
     room: Arc<Room>,
     receiver: Weak<()>,
+    /// Called behind each send; false if the receiver is to be woken.
     #[debug(skip)]
     on_send: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
     /// Dropped after the sender, so that the receiver that it wakes finds the channel closed.
@@ -143,7 +144,7 @@ impl InboxReceiver {
         self.room.open(parcel)
     }
 
-    /// Who receives here spins only while groups come sooner after one another than this.
+    /// The receiver spins only while its waits begin closer together than this.
     #[must_use]
     pub fn quiet_after(self, quiet: Duration) -> InboxReceiver {
         InboxReceiver { spin: self.spin.quiet_after(quiet), ..self }
