@@ -6,7 +6,7 @@
 mod answers;
 mod consoles;
 mod endings;
-mod remembered;
+mod peers;
 mod renewal;
 mod rules;
 
@@ -15,7 +15,7 @@ pub use self::renewal::renew_certificates;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
@@ -26,15 +26,12 @@ use parking_lot::Mutex;
 
 use self::consoles::{Attachment, Consoles};
 use self::endings::Endings;
-use self::remembered::Remembered;
 use self::rules::HeldRules;
 use crate::clock::LogicalClock;
-use crate::cluster::{Apart, Builder, Cluster, Known, StartError, entropy};
+use crate::cluster::{Apart, Builder, Cluster, Known, StartError};
 use crate::faults::SetVersion;
 use crate::lab::{Lab, Life, NodeOrder};
-use crate::links::{
-    Acceptor, AddressBook, Attached, Bounds, Dialer, Host, LinkEvent, Lives, Notices, Target, Traffic,
-};
+use crate::links::{Acceptor, AddressBook, Attached, Bounds, Dialer, Host, Lives, Notices, Source};
 use crate::net::router::RouterHandle;
 use crate::remote::protocol::VersionedSettings;
 use crate::server::RoleName;
@@ -42,8 +39,8 @@ use crate::state_machine::StateMachine;
 use crate::state_machine::kv::KeyValue;
 use crate::storage::records::Recorder;
 use crate::tls::Security;
-use crate::types::{Epoch, Member, NodeId, Term};
-use crate::wire::{Caller, Hello, PEER_BYTES_MAX, VERSIONS, Welcome, client_bytes_max, common_version};
+use crate::types::{Addresses, Epoch, HostPort, Member, NodeId, Term};
+use crate::wire::{Caller, Hello, VERSIONS, Welcome, client_bytes_max, common_version};
 
 /// How long a leader that stops may take to hand over.
 const TRANSFER_PATIENCE: Duration = Duration::from_secs(2);
@@ -56,14 +53,13 @@ pub struct Place {
     #[debug(skip)]
     pub token: String,
     pub security: Security,
-    /// Where the others are, as far as a file says so.
-    pub addresses: BTreeMap<NodeId, String>,
+    /// Where the others are, as far as a file or the supervisor says so, and which of the two.
+    pub addresses: Addresses,
+    pub said_by: Source,
     /// Where others reach this one.
-    pub advertised: String,
+    pub advertised: HostPort,
     /// Whether consoles may order faults.
     pub faults: bool,
-    /// Whether it looks for the others where it found them before: then it is not told of all.
-    pub remembers: bool,
 }
 
 /// Why a process does not start.
@@ -95,7 +91,8 @@ struct Inside<M: StateMachine> {
     known: Known,
     network: RouterHandle,
     book: Arc<AddressBook>,
-    remembered: Mutex<Remembered>,
+    /// The node may use other members than the book knows of.
+    members_changed: Arc<AtomicBool>,
     dialers: Mutex<BTreeMap<NodeId, Dialer>>,
     lives: Lives,
     /// Groups and bytes that may wait for a link.
@@ -128,7 +125,12 @@ impl<M: StateMachine> Process<M> {
     ) -> Result<Process<M>, ProcessError> {
         let consoles = Arc::new(Consoles::default());
         let told = Arc::clone(&consoles);
-        let builder = builder.also_observed(move |event| told.observe(event));
+        let members_changed = Arc::new(AtomicBool::new(true));
+        let changed = Arc::clone(&members_changed);
+        let builder = builder.also_observed(move |event| {
+            peers::note_event(&changed, event);
+            told.observe(event);
+        });
         let (cluster, loaded) = builder.start_apart(&place.apart)?;
         let settings = cluster.settings_in_force();
         let link_inbox = (settings.inbox_node, settings.inbox_node_bytes);
@@ -141,13 +143,9 @@ impl<M: StateMachine> Process<M> {
         let (known, network) = (cluster.known(), cluster.network());
         let recorder = cluster.recorder().expect("a process writes down what its node does");
         let node = place.apart.node;
-        let remembered = Remembered::open(&settings.states.join(node.to_string()));
-        // What a person wrote counts: the file may have changed since.
-        let mut addresses = if place.remembers { remembered.addresses().clone() } else { BTreeMap::new() };
-        addresses.extend(place.addresses.clone());
-        addresses.remove(&node);
-        let book = Arc::new(AddressBook::new(&addresses));
-        book.tell(node, place.advertised.clone());
+        let book = Arc::new(AddressBook::default());
+        book.note_all(place.said_by, &place.addresses);
+        book.note(Source::Itself, node, place.advertised.clone());
         let lives = Lives::default();
         let held = VersionedSettings { version: SetVersion::default(), settings: settings.raft.clone() };
         let (woken, wake) = bounded(1);
@@ -158,7 +156,7 @@ impl<M: StateMachine> Process<M> {
             known,
             network: network.clone(),
             book,
-            remembered: Mutex::new(remembered),
+            members_changed,
             dialers: Mutex::default(),
             lives: lives.clone(),
             link_inbox,
@@ -172,9 +170,8 @@ impl<M: StateMachine> Process<M> {
             this: this.clone(),
             place,
         });
-        for other in addresses.into_keys() {
-            inside.dial(other)?;
-        }
+        inside.note_members();
+        inside.dial_all()?;
         let host: Arc<dyn Host> = Arc::<Inside<M>>::clone(&inside);
         let secured = (node, inside.place.security.clone());
         let acceptor = Acceptor::start(listener, secured, host, network, bounds, (notices, lives))?;
@@ -256,71 +253,6 @@ impl<M: StateMachine> Drop for Process<M> {
 }
 
 impl<M: StateMachine> Inside<M> {
-    /// Keeps a link to this node from now on.
-    fn dial(&self, node: NodeId) -> io::Result<()> {
-        if self.known.hear_of(node) {
-            // The rules that are held may name it.
-            self.apply(&mut self.rules.lock());
-        }
-        let mut dialers = self.dialers.lock();
-        if dialers.contains_key(&node) {
-            return Ok(());
-        }
-        let this = self.this.clone();
-        let cluster = self.place.apart.cluster;
-        let (token, address, life) =
-            (self.place.token.clone(), self.place.advertised.clone(), self.recorder.life());
-        let connections = AtomicU64::new(0);
-        let hello = move || {
-            let files = this.upgrade().map(|inside| *inside.own.lock());
-            let (member, epoch) = files.unwrap_or((Member::founder(node), Epoch::FIRST));
-            let connection = connections.fetch_add(1, Ordering::Relaxed);
-            let (token, address) = (token.clone(), address.clone());
-            let caller = Caller::Node { member, life, address, expects: node, connection };
-            Hello { versions: VERSIONS, cluster, epoch, token, caller }
-        };
-        let this = self.this.clone();
-        let told = move |event| {
-            if let (LinkEvent::Up(welcome), Some(inside)) = (event, this.upgrade()) {
-                inside.learn(&welcome.nodes);
-            }
-        };
-        let target = Target {
-            node,
-            book: Arc::clone(&self.book),
-            hello: Box::new(hello),
-            traffic: Traffic::Envelopes {
-                clock: self.recorder.clock(),
-                network: self.network.clone(),
-                inbox: self.link_inbox,
-                frame_max: PEER_BYTES_MAX,
-                answers: false,
-                told: Box::new(told),
-            },
-            notices: Arc::clone(&self.notices),
-            security: self.place.security.clone(),
-            lives: self.lives.clone(),
-        };
-        dialers.insert(node, Dialer::start(target, entropy())?);
-        Ok(())
-    }
-
-    /// A node says where it knows nodes to be. Those that are new are dialed.
-    fn learn(&self, nodes: &BTreeMap<NodeId, String>) {
-        for (node, address) in nodes.iter().filter(|(node, _)| **node != self.place.apart.node) {
-            self.book.hear(*node, address.clone());
-            let _ = self.dial(*node);
-        }
-        self.remember();
-    }
-
-    fn remember(&self) {
-        if let Err(error) = self.remembered.lock().keep(self.book.all()) {
-            self.notices
-                .say("addresses of nodes", &format!("they cannot be kept for the next start: {error}"));
-        }
-    }
-
     /// Why this caller is not let in.
     fn objection(&self, hello: &Hello) -> Option<String> {
         let Place { apart, token, .. } = &self.place;
@@ -378,9 +310,8 @@ impl<M: StateMachine> Host for Inside<M> {
         Arc::clone(&self.book)
     }
 
-    fn met(&self, node: NodeId, address: &str) {
-        self.book.tell(node, address.to_string());
-        self.remember();
+    fn met(&self, node: NodeId, address: &HostPort) {
+        self.book.note(Source::Itself, node, address.clone());
         match self.dial(node) {
             Ok(()) => self.dialers.lock().get(&node).into_iter().for_each(Dialer::wake),
             Err(error) => self.notices.say(&node.to_string(), &format!("no thread for its link: {error}")),

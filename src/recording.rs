@@ -22,7 +22,7 @@ pub use self::reading::{Recording, RecordingError};
 pub use self::recorder::{FlightRecorder, StepRecorder};
 
 /// The version of recordings that this program writes, and the only one that it reads.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// The file of a folder that says what wrote it.
 pub const HEAD_FILE: &str = "record.json";

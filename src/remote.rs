@@ -11,14 +11,12 @@ mod records;
 mod respondents;
 mod seen;
 
-use std::collections::BTreeMap;
-
 use derive_more::Debug;
 
 use crate::config::Settings;
 use crate::storage::ClusterId;
 use crate::tls::Security;
-use crate::types::{Epoch, NodeId};
+use crate::types::{Addresses, Epoch};
 use crate::wire::{Caller, Hello, VERSIONS};
 
 /// What is known of a cluster before anything was said.
@@ -28,7 +26,7 @@ pub struct RemoteCluster {
     pub security: Security,
     #[debug(skip)]
     pub token: String,
-    pub addresses: BTreeMap<NodeId, String>,
+    pub addresses: Addresses,
     /// Unscaled, as the nodes have them.
     pub settings: Settings,
 }

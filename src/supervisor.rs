@@ -31,10 +31,10 @@ use crate::lab::{LabError, Life, NodeOrder, left_by_crash};
 use crate::server::Status;
 use crate::storage::ClusterId;
 use crate::storage::glimpse::Glimpse;
-use crate::types::{Member, NodeId};
+use crate::types::{Addresses, HostPort, Member, NodeId};
 
 /// Is told where the nodes listen.
-pub type OnAddresses = Box<dyn Fn(&BTreeMap<NodeId, String>)>;
+pub type OnAddresses = Box<dyn Fn(&Addresses)>;
 
 /// What is started.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ pub struct Supervisor {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Running {
     pub member: Member,
-    pub address: String,
+    pub address: HostPort,
     /// What its files held.
     pub loaded: String,
 }
@@ -124,9 +124,9 @@ impl Supervisor {
     }
 
     /// Where the nodes listen.
-    pub fn addresses(&self) -> BTreeMap<NodeId, String> {
+    pub fn addresses(&self) -> Addresses {
         let addresses = self.children.iter().filter_map(|(node, child)| Some((*node, child.address?)));
-        addresses.map(|(node, address)| (node, address.to_string())).collect()
+        addresses.map(|(node, address)| (node, address.into())).collect()
     }
 
     /// Ends a node's process at once. Says what that left of what the node knew.
@@ -136,7 +136,7 @@ impl Supervisor {
     pub fn kill(&mut self, node: NodeId, known: &Status) -> Result<String, LabError> {
         let child = match (self.table.get(node), self.children.get(&node)) {
             (Some(Condition::Runs | Condition::Frozen(_)), Some(child)) => child,
-            (None, _) => return Err(LabError::no_process(node, NodeOrder::Kill)),
+            (None, _) => return Err(LabError::no_process(node, &NodeOrder::Kill)),
             _ => return Err(self.is_down(node)),
         };
         child.kill();
@@ -159,7 +159,7 @@ impl Supervisor {
             (Some(Condition::Frozen(_)), _) => {
                 return Err(LabError::new(format!("{node}'s process is frozen already")));
             }
-            (None, _) => return Err(LabError::no_process(node, NodeOrder::Freeze)),
+            (None, _) => return Err(LabError::no_process(node, &NodeOrder::Freeze)),
             _ => return Err(self.is_down(node)),
         };
         freeze(child)
@@ -186,7 +186,7 @@ impl Supervisor {
         &mut self,
         node: NodeId,
         wipe: bool,
-        others: BTreeMap<NodeId, String>,
+        others: Addresses,
         rules: &[NetChange],
         wake: &Receiver<()>,
     ) -> Result<Running, LabError> {
@@ -289,7 +289,7 @@ impl Supervisor {
         Ok(())
     }
 
-    fn begin(&mut self, node: NodeId, addresses: &BTreeMap<NodeId, String>, rules: &[NetChange], wipe: bool) {
+    fn begin(&mut self, node: NodeId, addresses: &Addresses, rules: &[NetChange], wipe: bool) {
         let mut nodes = self.nodes();
         nodes.extend(addresses.keys().filter(|node| !self.table.nodes().contains(node)));
         let Residents { cluster, epoch, .. } = self.plan.residents;
@@ -315,7 +315,7 @@ impl Supervisor {
             match child.hear(wake) {
                 Ok(Some(Said::Runs { member, loaded })) => {
                     child.watch();
-                    let address = child.address.map(|address| address.to_string()).unwrap_or_default();
+                    let address = child.address.expect("it listened before it ran").into();
                     return Ok(Some(Running { member, address, loaded }));
                 }
                 Ok(Some(Said::Listens(_))) => {}

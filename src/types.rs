@@ -3,6 +3,7 @@
 //! Names follow Figure 2 of the Raft paper. Nothing here may read a clock, a file or the system's source of
 //! randomness: time and seeds are always handed in, so that a run can be repeated.
 
+mod host_port;
 mod member;
 mod random;
 mod role;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use derive_more::Display;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use self::host_port::{Addresses, HostPort};
 pub use self::member::{FOUNDERS_STORE, Member, StoreId};
 pub use self::random::Random;
 pub use self::role::RoleName;

@@ -129,7 +129,7 @@ impl<M: StateMachine> Lab for Cluster<M> {
             NodeOrder::Restart | NodeOrder::Wipe => return self.start_again(name, order == NodeOrder::Wipe),
             NodeOrder::Pause => self.running(name)?.pause(),
             NodeOrder::Resume => return Ok(waited(self.running(name)?.resume().unwrap_or_default())),
-            NodeOrder::Kill | NodeOrder::Freeze => return Err(LabError::no_process(name, order)),
+            NodeOrder::Kill | NodeOrder::Freeze => return Err(LabError::no_process(name, &order)),
             NodeOrder::TakeSnapshot => self.running(name)?.arrive(Arrival::TakeSnapshot),
             NodeOrder::Campaign => self.running(name)?.arrive(Arrival::Campaign),
             NodeOrder::Transfer(target) => self.running(name)?.arrive(Arrival::Transfer(target)),

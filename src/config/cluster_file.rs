@@ -1,7 +1,6 @@
 //! `cluster.toml`: what every process of a cluster and every client reads. Settings stand in it under their own names,
 //! beside who the cluster is and where its nodes are.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -10,7 +9,7 @@ use serde::Deserialize;
 
 use super::file::{meaning, read_with};
 use super::{ConfigError, Settings};
-use crate::types::NodeId;
+use crate::types::Addresses;
 
 /// What stands in the file beside settings.
 const OWN_KEYS: &[&str] = &["cluster", "token", "faults", "certificates", "addresses"];
@@ -28,7 +27,7 @@ pub struct ClusterFile {
     /// Whether consoles may order faults.
     pub faults: bool,
     /// Where its nodes listen, as `host:port`. They are those that begin it.
-    pub addresses: BTreeMap<NodeId, String>,
+    pub addresses: Addresses,
     pub settings: Settings,
 }
 
@@ -39,7 +38,7 @@ struct Own {
     #[serde(default)]
     faults: bool,
     certificates: Option<PathBuf>,
-    addresses: BTreeMap<NodeId, String>,
+    addresses: Addresses,
 }
 
 impl ClusterFile {
@@ -72,10 +71,6 @@ impl ClusterFile {
             return Err(("addresses", "names no node: write n1 = \"host:port\" below it".to_string()));
         }
         for (node, address) in &self.addresses {
-            if !is_address(address) {
-                let problem = format!("{node} = \"{address}\" is no address: write it as \"host:port\"");
-                return Err(("addresses", problem));
-            }
             if let Some((other, _)) =
                 self.addresses.iter().find(|(other, same)| *other != node && *same == address)
             {
@@ -122,17 +117,18 @@ impl ClusterFile {
     }
 }
 
-/// Whether it reads as `host:port`.
-fn is_address(text: &str) -> bool {
-    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
     use super::*;
+    use crate::types::NodeId;
 
     fn file() -> ClusterFile {
-        let addresses = (1..=3).map(|node| (NodeId::new(node), format!("127.0.0.1:700{node}"))).collect();
+        let addresses = (7001..)
+            .zip(NodeId::first(3))
+            .map(|(port, node)| (node, SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()))
+            .collect();
         ClusterFile {
             cluster: "00000000000000a1".to_string(),
             token: "secret".to_string(),

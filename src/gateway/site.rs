@@ -10,7 +10,7 @@ use crate::node::Measures;
 use crate::server::Status;
 use crate::state_machine::kv::KeyValue;
 use crate::storage::ClusterId;
-use crate::types::NodeId;
+use crate::types::{Addresses, NodeId};
 
 /// What a gateway is told of its cluster.
 pub struct Site {
@@ -24,7 +24,7 @@ pub struct Site {
     /// What they have measured since they started, of those that answer.
     pub measures: Box<dyn Fn() -> BTreeMap<NodeId, Measures> + Send + Sync>,
     /// Where nodes listen for one another, as far as it is known.
-    pub addresses: Box<dyn Fn() -> BTreeMap<NodeId, String> + Send + Sync>,
+    pub addresses: Box<dyn Fn() -> Addresses + Send + Sync>,
     /// What is counted of messages.
     pub messages: Box<dyn Fn() -> Vec<(End, End, LinkCounts)> + Send + Sync>,
 }

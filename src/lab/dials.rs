@@ -28,7 +28,7 @@ pub(crate) enum Dial {
 
 impl Dial {
     /// The dial that an order sets.
-    pub fn of(order: NodeOrder) -> Option<Dial> {
+    pub fn of(order: &NodeOrder) -> Option<Dial> {
         Some(match order {
             NodeOrder::SkewClock(_) => Dial::Clock,
             NodeOrder::Disk(DiskChange::Slow(_)) => Dial::SlowDisk,
@@ -52,8 +52,8 @@ impl Dial {
 
 impl Dials {
     /// Notes an order that was executed. One that lasts settles earlier ones for good.
-    pub fn set(&mut self, node: NodeId, order: NodeOrder, end: Option<EndId>) {
-        if order == NodeOrder::Disk(DiskChange::Mend) {
+    pub fn set(&mut self, node: NodeId, order: &NodeOrder, end: Option<EndId>) {
+        if *order == NodeOrder::Disk(DiskChange::Mend) {
             self.0.retain(|(of, dial), _| *of != node || *dial == Dial::Clock);
         }
         let Some(dial) = Dial::of(order) else { return };
@@ -63,7 +63,7 @@ impl Dials {
         }
         // A stall without an end of ours ends by itself: nothing may bring it back.
         if end.is_some() || dial != Dial::StalledDisk {
-            settings.push((end, order));
+            settings.push((end, order.clone()));
         }
     }
 
@@ -72,7 +72,7 @@ impl Dials {
         let settings = self.0.get_mut(&(node, dial))?;
         let was_newest = settings.last().is_some_and(|(end, _)| *end == Some(ended));
         settings.retain(|(end, _)| *end != Some(ended));
-        was_newest.then(|| settings.last().map_or(dial.mended(), |(_, order)| *order))
+        was_newest.then(|| settings.last().map_or(dial.mended(), |(_, order)| order.clone()))
     }
 
     /// Whether a setting that this ends is still alive.

@@ -65,9 +65,9 @@ impl LabError {
     }
 
     /// Why what is done to a process is not done to this node.
-    pub(crate) fn no_process(node: NodeId, order: NodeOrder) -> LabError {
+    pub(crate) fn no_process(node: NodeId, order: &NodeOrder) -> LabError {
         let here =
-            if order == NodeOrder::Kill { "'crash {node}' ends it" } else { "'pause {node}' pauses it" };
+            if *order == NodeOrder::Kill { "'crash {node}' ends it" } else { "'pause {node}' pauses it" };
         let here = here.replace("{node}", &node.to_string());
         let advice = format!("{here}; nodes of 'cluster --processes' are processes");
         LabError::new(format!("{node} is no process that this program has started")).advising(advice)

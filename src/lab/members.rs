@@ -157,7 +157,7 @@ fn ask_and_wait(
                 // What this leader had begun is gone again.
                 Stage::NotBegun if settled && begun => return Err(MembersError::TakenBack),
                 _ if !begun && (settled || change == Change::Cancel) => {
-                    let request = ChangeRequest { change, made_for: newest.index, force };
+                    let request = ChangeRequest::new(change, newest.index, force);
                     match ask(lab, led.leader, request) {
                         Ok(index) => {
                             asked = Some((led.term, index));

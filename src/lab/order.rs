@@ -12,7 +12,7 @@ use crate::text::units::duration_text;
 use crate::types::NodeId;
 
 /// What can be done to one node.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum NodeOrder {
     /// It ends at once: what it had not written is gone.
@@ -88,7 +88,7 @@ impl NodeOrder {
     ///
     /// # Errors
     /// Why not, and what to do.
-    pub fn check(self, node: NodeId, life: &Life, member: MemberRole) -> Result<(), LabError> {
+    pub fn check(&self, node: NodeId, life: &Life, member: MemberRole) -> Result<(), LabError> {
         let refused = match (self, life) {
             (NodeOrder::Restart | NodeOrder::Wipe, Life::Down(_)) if member == MemberRole::Retired => {
                 let advice = format!("'add {node}' takes it in again, with new files");

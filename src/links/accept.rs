@@ -24,7 +24,7 @@ use crate::net::inbox::{Inbox, inbox};
 use crate::net::router::RouterHandle;
 use crate::protocol::{Address, Envelope, Packet};
 use crate::tls::Security;
-use crate::types::NodeId;
+use crate::types::{HostPort, NodeId};
 use crate::wire::{
     Caller, Frame, FrameReader, HANDSHAKE_BYTES_MAX, Hello, MAGIC, PEER_BYTES_MAX, Welcome, encode,
 };
@@ -58,7 +58,7 @@ pub trait Host: Send + Sync + 'static {
     fn book(&self) -> Arc<AddressBook>;
 
     /// A node has come in: it is there, and this is where it can be dialed.
-    fn met(&self, node: NodeId, address: &str);
+    fn met(&self, node: NodeId, address: &HostPort);
 
     /// A console has come in. What it is told goes to the sender.
     fn attach(&self, name: &str, answers: Sender<String>) -> Box<dyn Attached>;

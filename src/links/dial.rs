@@ -1,6 +1,5 @@
 //! The end of a link that dials: it connects, says who it is, and dials again whenever the connection has ended.
 
-use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
@@ -22,7 +21,7 @@ use crate::net::router::RouterHandle;
 use crate::protocol::{Address, Envelope};
 use crate::text::plain;
 use crate::tls::Security;
-use crate::types::{NodeId, Random};
+use crate::types::{Addresses, HostPort, NodeId, Random};
 use crate::wire::{Frame, FrameReader, Hello, MAGIC, Welcome, encode};
 
 /// How long one address of a host may take to answer.
@@ -74,7 +73,7 @@ pub enum Traffic {
 pub enum LinkEvent {
     Up(Welcome),
     /// The node says where nodes are.
-    Nodes(BTreeMap<NodeId, String>),
+    Nodes(Addresses),
     /// It was up. What was under way may have arrived.
     Lost,
 }
@@ -166,10 +165,23 @@ impl Dialing {
 
     fn subject(&self) -> String {
         let node = self.target.node;
-        match self.target.book.get(node) {
+        match self.target.book.of(node).first() {
             Some(address) => format!("{node} at {address}"),
             None => node.to_string(),
         }
+    }
+
+    /// Connects to this address of the node, and hears that it is there.
+    fn call(&self, address: &HostPort) -> Result<(Channel, Welcome, FrameReader), String> {
+        let Target { node, security, .. } = &self.target;
+        let socket = connect(address, security)?;
+        *self.open.lock() = Some(socket.try_clone().map_err(|error| error.to_string())?);
+        if self.is_stopped() {
+            return Err("the link has ended".to_string());
+        }
+        let shaken = shake(socket, *node, security, (self.target.hello)())?;
+        let answers = shaken.1.member.node;
+        if answers == *node { Ok(shaken) } else { Err(format!("{answers} answers there")) }
     }
 
     /// Connects and stays until the connection ends. Returns why it did.
@@ -178,17 +190,10 @@ impl Dialing {
     /// There was no connection, and why.
     fn dial(&self) -> Result<String, String> {
         let node = self.target.node;
-        let address = self.target.book.get(node).ok_or("its address is not known")?;
-        let security = &self.target.security;
-        let socket = connect(&address, security)?;
-        *self.open.lock() = Some(socket.try_clone().map_err(|error| error.to_string())?);
-        if self.is_stopped() {
-            return Err("the link has ended".to_string());
-        }
-        let (channel, welcome, mut frames) = shake(socket, node, security, (self.target.hello)())?;
-        if welcome.member.node != node {
-            return Err(format!("{} answers there", welcome.member.node));
-        }
+        let mut tried = self.target.book.of(node).into_iter().map(|address| self.call(&address));
+        let first = tried.next().unwrap_or_else(|| Err("its address is not known".to_string()));
+        // The first address is the best known: what is wrong there is what is told.
+        let (channel, welcome, mut frames) = first.or_else(|why| tried.find_map(Result::ok).ok_or(why))?;
         let _lived = self.target.lives.enter(node, welcome.life)?;
         self.target.notices.well(&self.subject(), "connected");
         match &self.target.traffic {
@@ -231,7 +236,7 @@ fn read_envelopes(
     node: NodeId,
     answers: bool,
     network: &RouterHandle,
-    told_nodes: impl Fn(BTreeMap<NodeId, String>),
+    told_nodes: impl Fn(Addresses),
 ) -> String {
     let group: std::cell::RefCell<Vec<Envelope>> = std::cell::RefCell::default();
     let take = |frame| match frame {

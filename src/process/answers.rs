@@ -63,7 +63,7 @@ impl<M: StateMachine> Inside<M> {
             return Answer::Refused(refused.advising("'faults = true' in cluster.toml allows them"));
         }
         let answered = match question {
-            Question::Order { order, lasting } => self.execute(order, lasting, Some(&console.name)),
+            Question::Order { order, lasting } => self.execute(&order, lasting, Some(&console.name)),
             Question::Renew => self.renew(&console.name),
             Question::TakeRules { set, change } => Ok(self.take_rules(set, change, &console.name)),
             Question::Rules => Ok(Answer::Rules(self.rules.lock().now(&self.known.nodes()).clone())),
@@ -112,7 +112,7 @@ impl<M: StateMachine> Inside<M> {
     /// Does what is ordered, by a console or by the process itself, and ends it by its own clock if it lasts a time.
     pub(super) fn execute(
         &self,
-        order: NodeOrder,
+        order: &NodeOrder,
         lasting: Option<Duration>,
         by: Option<&str>,
     ) -> Result<Answer, LabError> {
@@ -126,7 +126,7 @@ impl<M: StateMachine> Inside<M> {
                 lasting.map_or(order.to_string(), |time| format!("{order} for {}", duration_text(time)));
             cluster.note(node, What::Ordered { by: by.to_string(), what });
         }
-        let done = cluster.order(node, order);
+        let done = cluster.order(node, order.clone());
         if done.is_ok() && by.is_some() {
             self.endings.lock().note(node, order, lasting);
             self.wake();
@@ -140,7 +140,7 @@ impl<M: StateMachine> Inside<M> {
         let mut cluster = self.cluster.lock();
         cluster.note(node, What::Ordered { by: by.to_string(), what: "start on new files".to_string() });
         let member = cluster.add_node(node)?;
-        self.endings.lock().note(node, NodeOrder::Wipe, None);
+        self.endings.lock().note(node, &NodeOrder::Wipe, None);
         self.note_own(&cluster);
         Ok(Answer::Renewed(member))
     }

@@ -173,7 +173,7 @@ impl<M: StateMachine> Inside<M> {
         cluster.follow_steps(steps);
     }
 
-    /// Tells the consoles how the node is, whenever that changes, until the process ends.
+    /// Follows the members, and tells the consoles how the node is, whenever that changes, until the process ends.
     pub(super) fn tell_news(this: &Weak<Inside<M>>, stopped: &Receiver<()>) {
         let Some(changed) = this.upgrade().map(|inside| inside.cluster.lock().listen()) else { return };
         loop {
@@ -183,6 +183,7 @@ impl<M: StateMachine> Inside<M> {
                 recv(stopped) -> _ => return,
             }
             let Some(inside) = this.upgrade() else { return };
+            inside.note_members();
             if !inside.consoles.is_empty() {
                 let (view, now) = {
                     let mut cluster = inside.cluster.lock();

@@ -49,7 +49,7 @@ pub(super) struct End {
 impl Endings {
     /// Notes an order that was executed, and how long what it did lasts. A node is started or resumed only if it was not
     /// started, ended, paused or resumed since.
-    pub fn note(&mut self, node: NodeId, order: NodeOrder, lasting: Option<Duration>) {
+    pub fn note(&mut self, node: NodeId, order: &NodeOrder, lasting: Option<Duration>) {
         let work = match order {
             NodeOrder::Crash | NodeOrder::PowerCut => Some(Work::Restart),
             NodeOrder::Pause => Some(Work::Resume),
@@ -148,7 +148,7 @@ impl<M: StateMachine> Inside<M> {
         }
         let due = self.endings.lock().take_due(node, now);
         for End { order, said } in due {
-            let said = match self.execute(order, None, None) {
+            let said = match self.execute(&order, None, None) {
                 Ok(Answer::Done(more)) if !more.is_empty() => format!("{said} ({more})"),
                 Ok(_) => said,
                 Err(error) => format!("stays as it is: {error}"),
@@ -176,16 +176,16 @@ mod tests {
             endings.take_due(n1, later()).into_iter().map(|end| end.order).collect::<Vec<_>>()
         };
         let mut endings = Endings::default();
-        endings.note(n1, NodeOrder::Crash, second);
+        endings.note(n1, &NodeOrder::Crash, second);
         assert!(endings.take_due(n1, Instant::now()).is_empty() && endings.next_due().is_some());
         assert_eq!(orders(&mut endings), [NodeOrder::Restart]);
-        endings.note(n1, NodeOrder::Pause, second);
-        endings.note(n1, NodeOrder::Resume, None);
+        endings.note(n1, &NodeOrder::Pause, second);
+        endings.note(n1, &NodeOrder::Resume, None);
         assert!(orders(&mut endings).is_empty());
-        endings.note(n1, slow(30), second);
-        endings.note(n1, slow(50), None);
+        endings.note(n1, &slow(30), second);
+        endings.note(n1, &slow(50), None);
         assert!(orders(&mut endings).is_empty(), "what lasts was set later");
-        endings.note(n1, slow(30), second);
+        endings.note(n1, &slow(30), second);
         let ends = endings.take_due(n1, later());
         let said = "its disk is as it was before, after 1 s".to_string();
         assert_eq!(ends, [End { order: slow(50), said }]);

@@ -20,6 +20,7 @@ use crate::console::printer::Output;
 use crate::console::session;
 use crate::interrupt::Interrupt;
 use crate::links::Notices;
+use crate::links::Source;
 use crate::process::{Place, Process};
 use crate::state_machine::kv::KeyValue;
 use crate::supervisor::lines::{Begin, Said};
@@ -73,9 +74,10 @@ fn serve(
     if let Some(filter) = options::log_as_asked() {
         builder = builder.log_filter(filter);
     }
-    let advertised = listener.local_addr().map_err(|error| (error.to_string(), 1))?.to_string();
+    let advertised = listener.local_addr().map_err(|error| (error.to_string(), 1))?.into();
     let security = Security::Loopback;
-    let place = Place { apart, token, security, addresses, advertised, faults: true, remembers: false };
+    let place =
+        Place { apart, token, security, addresses, advertised, faults: true, said_by: Source::Itself };
     let process = Process::start(builder, listener, place, notices).map_err(|error| refusal(&error))?;
     say(output, &Said::Runs { member: process.member(), loaded: process.loaded().to_string() });
     while !interrupt.ends() && !interrupt.is_raised() {

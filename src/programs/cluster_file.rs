@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -43,7 +44,9 @@ pub(super) fn write(path: &Path, settings: Settings) -> Result<String, String> {
         token: secret()?,
         certificates: None,
         faults: true,
-        addresses: addresses.map(|(node, port)| (node, format!("127.0.0.1:{port}"))).collect(),
+        addresses: addresses
+            .map(|(node, port)| (node, SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()))
+            .collect(),
         settings,
     };
     let new = private::options().write(true).create_new(true).open(path);

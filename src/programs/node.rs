@@ -19,6 +19,7 @@ use crate::console::options;
 use crate::console::printer::{Output, Style};
 use crate::console::session;
 use crate::interrupt::Interrupt;
+use crate::links::Source;
 use crate::links::{Notices, probe};
 use crate::process::{Place, Process, renew_certificates};
 use crate::remote::RemoteCluster;
@@ -26,7 +27,7 @@ use crate::state_machine::kv::KeyValue;
 use crate::storage::ClusterId;
 use crate::text::{joined, plain};
 use crate::tls::{Holder, Security};
-use crate::types::{Epoch, NodeId};
+use crate::types::{Epoch, HostPort, NodeId};
 use crate::wire::{Caller, Hello, VERSIONS};
 
 const AFTER_HELP: &str = "\
@@ -56,10 +57,10 @@ pub(super) struct Options {
     wipe: bool,
     /// Listens here instead of at the address that the file gives
     #[arg(long, value_name = "HOST:PORT")]
-    bind: Option<String>,
+    bind: Option<HostPort>,
     /// Tells others this address instead
     #[arg(long, value_name = "HOST:PORT")]
-    advertise: Option<String>,
+    advertise: Option<HostPort>,
     #[command(flatten)]
     http: HttpOptions,
     /// The folder with the nodes' state [default: states]
@@ -132,7 +133,7 @@ fn run(options: &Options, output: &Output) -> Result<(), Refusal> {
         addresses: file.addresses.clone(),
         advertised,
         faults: file.faults,
-        remembers: true,
+        said_by: Source::File,
     };
     serve(file, place, (listener, door), output, &interrupt)
 }
@@ -283,7 +284,7 @@ fn address_of(
     options: &Options,
     file: &ClusterFile,
     security: &Security,
-) -> Result<(String, Vec<SocketAddr>), Refusal> {
+) -> Result<(HostPort, Vec<SocketAddr>), Refusal> {
     let node = options.node;
     let bind = options.bind.as_ref().or(file.addresses.get(&node)).ok_or_else(|| {
         let config = options.config.display();
@@ -302,7 +303,7 @@ fn listen(
     options: &Options,
     file: &ClusterFile,
     security: &Security,
-) -> Result<(TcpListener, String), Refusal> {
+) -> Result<(TcpListener, HostPort), Refusal> {
     let (bind, found) = address_of(options, file, security)?;
     let listener = TcpListener::bind(found.as_slice()).map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => {
@@ -312,7 +313,7 @@ fn listen(
     })?;
     let advertised = match (&options.advertise, listener.local_addr()) {
         (Some(advertised), _) => advertised.clone(),
-        (None, Ok(address)) if options.bind.is_some() => address.to_string(),
+        (None, Ok(address)) if options.bind.is_some() => address.into(),
         _ => bind,
     };
     Ok((listener, advertised))

@@ -18,7 +18,7 @@ use crate::remote::lab::RemoteLab;
 use crate::storage::private;
 use crate::supervisor::{Plan, Program, Supervisor};
 use crate::trace::TraceEvent;
-use crate::types::NodeId;
+use crate::types::Addresses;
 
 /// Starts the processes, each with these settings.
 pub(super) fn start(
@@ -43,7 +43,7 @@ pub(super) fn start(
         settings: settings.clone(),
     };
     let (path, warn) = (file_path(settings), output.clone());
-    let on_addresses = move |addresses: &BTreeMap<NodeId, String>| {
+    let on_addresses = move |addresses: &Addresses| {
         if let Err(error) = write(&path, &ClusterFile { addresses: addresses.clone(), ..file.clone() }) {
             warn.warn(&format!(
                 "{} cannot be written, so no other console finds the nodes: {error}",

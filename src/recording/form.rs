@@ -184,7 +184,7 @@ impl Arrived {
             Arrival::Snapshot(report) => Arrived::Snapshot(report.clone()),
             Arrival::Campaign => Arrived::Campaign,
             Arrival::Transfer(target) => Arrived::Transfer(*target),
-            Arrival::Change(request) => Arrived::Change(*request),
+            Arrival::Change(request) => Arrived::Change(request.clone()),
             Arrival::SetElectionTimer(after) => Arrived::SetElectionTimer(*after),
             Arrival::Configure(settings) => Arrived::Configure(settings.clone()),
             Arrival::ClockJumped(by) => Arrived::ClockJumped(*by),

@@ -18,7 +18,7 @@ use crate::net::Transport;
 use crate::net::inbox::inbox;
 use crate::net::router::{Router, RouterHandle, RouterSettings};
 use crate::protocol::{Address, Envelope, Packet};
-use crate::types::{ClientId, NodeId, Random};
+use crate::types::{Addresses, ClientId, HostPort, NodeId, Random};
 use crate::wire::{Caller, Hello, PEER_BYTES_MAX};
 
 /// The links of a process's clients.
@@ -120,8 +120,8 @@ impl RemoteClients {
     }
 
     /// A node has said where it is, and is there.
-    pub(super) fn tell(&self, node: NodeId, address: &str) {
-        self.inside.learn(node, &[(node, address.to_string())].into());
+    pub(super) fn tell(&self, node: NodeId, address: &HostPort) {
+        self.inside.learn(node, &[(node, address.clone())].into());
         self.inside.dialers.lock().get(&node).into_iter().for_each(Dialer::wake);
     }
 
@@ -191,15 +191,11 @@ impl Inside {
     }
 
     /// A node says where it knows nodes to be.
-    fn learn(&self, teller: NodeId, nodes: &BTreeMap<NodeId, String>) {
+    fn learn(&self, teller: NodeId, nodes: &Addresses) {
         let mut known = self.nodes.now();
         let before = known.len();
-        for (node, address) in nodes {
-            if *node == teller {
-                self.book.tell(*node, address.clone());
-            } else {
-                self.book.hear(*node, address.clone());
-            }
+        self.book.hear(teller, nodes);
+        for node in nodes.keys() {
             if !known.contains(node) && self.dial(*node).is_ok() {
                 known.push(*node);
                 self.network.add_node(*node);

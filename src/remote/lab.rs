@@ -301,7 +301,7 @@ impl Lab for RemoteLab {
     }
 
     fn order(&mut self, node: NodeId, order: NodeOrder) -> Result<String, LabError> {
-        self.order_process(node, order).unwrap_or_else(|| self.give(node, order, None))
+        self.order_process(node, &order).unwrap_or_else(|| self.give(node, order, None))
     }
 
     fn ends_faults(&self) -> bool {
@@ -309,7 +309,7 @@ impl Lab for RemoteLab {
     }
 
     fn order_for(&mut self, node: NodeId, order: NodeOrder, lasting: Lasting) -> Result<String, LabError> {
-        self.order_process(node, order).unwrap_or_else(|| self.give(node, order, Some(lasting.time)))
+        self.order_process(node, &order).unwrap_or_else(|| self.give(node, order, Some(lasting.time)))
     }
 
     fn transfer_failure(&mut self, node: NodeId) -> Option<String> {

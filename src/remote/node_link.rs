@@ -1,6 +1,6 @@
 //! A console's link to one node: questions and answers, and what the node tells by itself.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,7 +22,7 @@ use crate::server::{MembersView, RoleName, Status};
 use crate::supervisor::Table;
 use crate::text::counted;
 use crate::trace::TraceEvent;
-use crate::types::{Member, NodeId, Time};
+use crate::types::{Addresses, Member, NodeId, Time};
 use crate::wire::Caller;
 
 /// Questions that may wait for a connection.
@@ -32,7 +32,7 @@ const QUESTIONS_MAX: usize = 64;
 pub type OnEvent = Arc<dyn Fn(&TraceEvent) + Send + Sync>;
 
 /// What is done with what a node says of where nodes are.
-pub(super) type OnNodes = Box<dyn Fn(NodeId, &BTreeMap<NodeId, String>) + Send + Sync>;
+pub(super) type OnNodes = Box<dyn Fn(NodeId, &Addresses) + Send + Sync>;
 
 /// The console's time.
 pub(super) type Now = Arc<dyn Fn() -> Time + Send + Sync>;

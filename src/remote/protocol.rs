@@ -1,6 +1,5 @@
 //! What a console and a node say to each other: JSON, a text each.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use crate::server::{EntryView, LogView, MembersView, WhichEntry};
 use crate::storage::glimpse::Glimpse;
 use crate::storage::records::Page;
 use crate::trace::{EventFilter, TraceEvent};
-use crate::types::{Member, NodeId, Time};
+use crate::types::{Addresses, Member, Time};
 
 /// A question with the console's own number, which its answer returns.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -151,7 +150,7 @@ pub enum Told {
         now: Time,
         view: NodeView,
         /// Where it knows nodes to be, as `host:port`.
-        nodes: BTreeMap<NodeId, String>,
+        nodes: Addresses,
         /// Which rules and settings it holds.
         rules: SetVersion,
         settings: SetVersion,

@@ -261,7 +261,7 @@ impl Lab for Simulation {
                 self.step_node(name, Vec::new());
                 return Ok(waited);
             }
-            NodeOrder::Kill | NodeOrder::Freeze => return Err(LabError::no_process(name, order)),
+            NodeOrder::Kill | NodeOrder::Freeze => return Err(LabError::no_process(name, &order)),
             NodeOrder::TakeSnapshot => self.step_node(name, vec![Arrival::TakeSnapshot]),
             NodeOrder::Campaign => self.step_node(name, vec![Arrival::Campaign]),
             NodeOrder::Transfer(target) => self.step_node(name, vec![Arrival::Transfer(target)]),

@@ -38,7 +38,7 @@ pub const PIECE_BYTES: usize = 256 << 10;
 
 /// More than the largest configuration takes: 99 voters before and 99 after a change, each with the largest number, and as
 /// many learners.
-pub const HEAD_BYTES_MAX: usize = 32 << 10;
+pub const HEAD_BYTES_MAX: usize = 64 << 10;
 const CONTENT: &[u8] = b",\"content\":";
 
 /// The name of the snapshot that covers the log up to this index.
@@ -332,7 +332,7 @@ impl<D: Disk> Read for Pieces<'_, D> {
 mod tests {
     use super::*;
     use crate::raft::membership::configuration::{Joins, Learner, Voters};
-    use crate::types::{Epoch, NODES_MAX, NodeId, StoreId};
+    use crate::types::{Epoch, HostPort, NODES_MAX, NodeId, StoreId};
 
     #[test]
     fn only_the_exact_name_is_a_snapshot() {
@@ -356,12 +356,15 @@ mod tests {
         let voters: Voters = all().map(|node| (node, StoreId::MAX)).collect();
         let joins = Some(Joins { instead_of: Some(NodeId::new(NODES_MAX)) });
         let learner = Learner { store_id: StoreId::MAX, stays: false, joins };
+        let longest: HostPort =
+            format!("{}:7001", "n".repeat(HostPort::BYTES_MAX - 5)).parse().expect("an address");
         let largest = Configuration {
             voters: voters.clone(),
             outgoing: Some(voters),
             learners: all().map(|node| (node, learner)).collect(),
             preferred: Some(NodeId::new(NODES_MAX)),
             epoch: Some(Epoch(u64::MAX)),
+            addresses: all().map(|node| (node, longest.clone())).collect(),
         };
         let configured = Configured { index: LogIndex(u64::MAX), configuration: Arc::new(largest) };
         let id = EntryId::new(Term(u64::MAX), LogIndex(u64::MAX));

@@ -4,7 +4,6 @@
 //! A child first says where it listens, and waits: no port is guessed. The supervisor's line tells it the rest, and it starts its
 //! node. The end of its input is the end of its supervisor.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Settings;
 use crate::faults::NetChange;
 use crate::storage::ClusterId;
-use crate::types::{Epoch, Member, NodeId};
+use crate::types::{Addresses, Epoch, Member, NodeId};
 
 /// What a child is told before its node starts.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -25,7 +24,7 @@ pub struct Begin {
     /// The nodes that there are.
     pub nodes: Vec<NodeId>,
     /// Where they listen, as far as that is known.
-    pub addresses: BTreeMap<NodeId, String>,
+    pub addresses: Addresses,
     /// The network's rules: they hold from the node's first message.
     pub rules: Vec<NetChange>,
     /// Whether it makes new files first, which the cluster has to take in.
@@ -60,7 +59,7 @@ mod tests {
             token: "secret".to_string(),
             settings: Settings { seed: Some(3), time_scale: 2.5, ..Settings::default() },
             nodes: NodeId::first(3),
-            addresses: [(n1, "127.0.0.1:1".to_string())].into(),
+            addresses: [(n1, "127.0.0.1:1".parse().expect("an address"))].into(),
             rules: vec![NetChange::Cut(LinkScope::All)],
             wipe: true,
         };

@@ -151,7 +151,7 @@ mod tests {
         let peer = |member| Caller::Node {
             member: Member::founder(member),
             life: 1,
-            address: "[::1]:7001".into(),
+            address: "[::1]:7001".parse().expect("an address"),
             expects,
             connection: 0,
         };

@@ -202,7 +202,7 @@ fn content(content: &Content) -> Checked {
 }
 
 fn members(configuration: &Configuration) -> Checked {
-    let Configuration { voters, outgoing, learners, preferred: _, epoch } = configuration;
+    let Configuration { voters, outgoing, learners, preferred: _, epoch, addresses: _ } = configuration;
     let learners = learners.values().map(|Learner { store_id, stays: _, joins: _ }| store_id);
     let mut files = voters.values().chain(outgoing.iter().flat_map(|voters| voters.values())).chain(learners);
     files.try_for_each(|store_id| counted("files", *store_id))?;

@@ -1,7 +1,5 @@
 //! One frame: its kinds and their bytes.
 
-use std::collections::BTreeMap;
-
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +8,7 @@ use super::error::WireError;
 use super::handshake::{Hello, Welcome};
 use crate::binary::put;
 use crate::protocol::{Address, Envelope, Packet};
-use crate::types::NodeId;
+use crate::types::Addresses;
 
 /// Bytes of the length before a frame.
 pub(super) const LENGTH_BYTES: usize = 4;
@@ -39,7 +37,7 @@ pub enum Frame {
     /// A console's question, or the answer: JSON.
     Text(String),
     /// Where a node now knows nodes to be, itself among them, as `host:port`.
-    Nodes(BTreeMap<NodeId, String>),
+    Nodes(Addresses),
     /// From a node: the logical clock of what follows.
     Clock(u64),
 }

@@ -1,15 +1,13 @@
 //! Who calls, and who answers.
 
-use std::collections::BTreeMap;
-
 use derive_more::Debug;
 use serde::{Deserialize, Serialize};
 
 use crate::storage::ClusterId;
-use crate::types::{Epoch, Member, NodeId};
+use crate::types::{Addresses, Epoch, HostPort, Member, NodeId};
 
 /// The oldest and the newest version of the frames that this program speaks.
-pub const VERSIONS: (u16, u16) = (5, 5);
+pub const VERSIONS: (u16, u16) = (6, 6);
 
 /// What the one that opened a connection says first.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -33,7 +31,7 @@ pub enum Caller {
         /// Drawn when its process began: two processes with copies of the same files differ in it.
         life: u64,
         /// Where it can be called.
-        address: String,
+        address: HostPort,
         expects: NodeId,
         /// Counted in its life: a later connection takes the place of an earlier one.
         connection: u64,
@@ -62,7 +60,7 @@ pub struct Welcome {
     /// Whether it has ever heard of a term: then its cluster has begun.
     pub has_run: bool,
     /// Where it knows nodes to be, itself among them, as `host:port`.
-    pub nodes: BTreeMap<NodeId, String>,
+    pub nodes: Addresses,
 }
 
 /// The newest version that both speak.

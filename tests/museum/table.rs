@@ -177,7 +177,7 @@ impl Table {
     /// It is asked for this change of the newest members that it knows.
     pub fn change(&mut self, name: u8, change: Change) {
         let made_for = self.raft(name).configurations().newest().map_or(LogIndex(0), |newest| newest.index);
-        self.step(n(name), vec![Arrival::Change(ChangeRequest { change, made_for, force: false })]);
+        self.step(n(name), vec![Arrival::Change(ChangeRequest::new(change, made_for, false))]);
     }
 
     /// Time passes until the next heartbeat, which this node sends if it leads.

@@ -259,15 +259,16 @@ fn every_process_is_replaced_and_the_cluster_starts_again_without_the_first_ones
     let added: Vec<(NodeId, &String)> = [4, 5, 6].map(NodeId::new).into_iter().zip(&addresses).collect();
     for (old, &(new, address)) in NodeId::first(3).into_iter().zip(&added) {
         processes.start_with(new, &["--wipe", "--bind", address]);
-        let script = format!("wait leader\nreplace {old} with {new}\nwait converged\n");
+        let script = format!("wait leader\nreplace {old} with {new}\nwait converged\nmembers\n");
         let ran = processes.folder.run(env!("CARGO_BIN_EXE_client"), &[], script).exits(0);
         assert!(ran.out.contains(&format!("replaced {old} with {new}")), "{}", ran.out);
+        assert!(ran.out.lines().any(|line| line.ends_with(address.as_str())), "{}", ran.out);
     }
     for old in NodeId::first(3) {
         processes.kill(old);
     }
     put(&client, "k1", "v1");
-    // Where they are does not stand in the file: they remember each other.
+    // Where they are stands in their logs alone.
     for &(new, _) in &added {
         processes.kill(new);
     }

@@ -221,7 +221,11 @@ impl ProcessCluster {
             token: "0123456789abcdef0123456789abcdef".to_string(),
             certificates: None,
             faults: true,
-            addresses: founders.iter().copied().zip(addresses).collect(),
+            addresses: founders
+                .iter()
+                .copied()
+                .zip(addresses.iter().map(|text| text.parse().expect("an address")))
+                .collect(),
             settings: Settings { nodes: given.nodes, ..settings },
         };
         folder.write("cluster.toml", &file.text());

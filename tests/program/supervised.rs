@@ -153,7 +153,7 @@ fn an_end_that_was_not_ordered_is_told_and_other_consoles_kill_nothing() {
     supervised.running.warning("n2's process was killed by signal 9: 'restart n2' starts it again");
     supervised.run("wait down n2 20s");
     // Its port is another's meanwhile: it takes a new one, and the others find it there.
-    let _taken = TcpListener::bind(&supervised.file().addresses[&NodeId::new(2)]).expect("it is free");
+    let _taken = TcpListener::bind(&*supervised.file().addresses[&NodeId::new(2)]).expect("it is free");
     supervised.run("restart n2\nwait leader 20s\nwait converged 20s\nread x @n2\nexpect ok x=1");
     supervised.quit();
 }
@@ -230,7 +230,7 @@ fn l11_and_l15_a_frozen_peer_and_lengths_of_4_gib_cost_a_process_nothing() {
     let file = supervised.file();
     let liars: Vec<TcpStream> = (0..40)
         .map(|_| {
-            let mut liar = TcpStream::connect(&file.addresses[&NodeId::new(1)]).expect("it listens");
+            let mut liar = TcpStream::connect(&*file.addresses[&NodeId::new(1)]).expect("it listens");
             let _ = liar.write_all(&[&MAGIC[..], &u32::MAX.to_le_bytes(), &[1]].concat());
             liar
         })

@@ -175,7 +175,7 @@ impl Console {
         } else if let Some(node) = drawn.stalled {
             let end = self.end_after(Some(drawn.span));
             let stall = NodeOrder::Disk(DiskChange::Stall(drawn.span));
-            self.course.dials.set(node, stall, end.map(|end| end.id));
+            self.course.dials.set(node, &stall, end.map(|end| end.id));
             self.undo_after(end, Work::Dial(vec![node], Dial::StalledDisk));
         }
         self.give_to_chaos(first);

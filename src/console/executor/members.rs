@@ -143,7 +143,8 @@ impl Console {
         let members: BTreeSet<Member> = configuration.members().collect();
         let rows: Vec<Vec<String>> =
             members.iter().map(|member| row(&view, &configuration, *member, now)).collect();
-        let mut lines = fitted(&COLUMNS, &rows, self.context.columns).lines;
+        let columns = if configuration.addresses.is_empty() { &COLUMNS[..6] } else { &COLUMNS[..] };
+        let mut lines = fitted(columns, &rows, self.context.columns).lines;
         let state = if view.committed { "committed" } else { "not committed yet" };
         let joint = if configuration.is_joint() { ", joint: both majorities decide" } else { "" };
         let preferred =
@@ -174,13 +175,15 @@ impl Console {
     }
 }
 
-const COLUMNS: [Column; 6] = [
+/// The last is shown where members are processes.
+const COLUMNS: [Column; 7] = [
     Column { name: "NODE", align: Left, spare: None },
     Column { name: "FILES", align: Right, spare: Some(2) },
     Column { name: "ROLE", align: Left, spare: None },
     Column { name: "MATCH", align: Right, spare: None },
     Column { name: "TRAILS", align: Right, spare: None },
     Column { name: "ANSWERED", align: Right, spare: Some(1) },
+    Column { name: "ADDRESS", align: Left, spare: Some(3) },
 ];
 
 fn row(view: &MembersView, configuration: &Configuration, member: Member, now: Time) -> Vec<String> {
@@ -200,7 +203,8 @@ fn row(view: &MembersView, configuration: &Configuration, member: Member, now: T
         None => (NONE.to_string(), NONE.to_string(), NONE.to_string()),
     };
     let Member { node, store_id } = member;
-    vec![node.to_string(), store_id.to_string(), role.to_string(), matched, trails, answered]
+    let address = configuration.addresses.get(&node).map_or(NONE.to_string(), ToString::to_string);
+    vec![node.to_string(), store_id.to_string(), role.to_string(), matched, trails, answered, address]
 }
 
 fn configuration_json(configuration: &Configuration) -> Value {
@@ -210,6 +214,7 @@ fn configuration_json(configuration: &Configuration) -> Value {
         "outgoing": configuration.outgoing.as_ref().map(|voters| names(voters.keys().copied().collect())),
         "learners": names(configuration.learners.keys().copied().collect()),
         "preferred": configuration.preferred.map(|node| node.to_string()),
+        "addresses": configuration.addresses,
     })
 }
 

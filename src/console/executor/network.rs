@@ -255,7 +255,7 @@ impl Console {
         }
         for node in self.lab.nodes() {
             // A node in memory has no disk to repair.
-            let faults = self.order(node, NodeOrder::Disk(DiskChange::Mend), None).unwrap_or_default();
+            let faults = self.order(node, &NodeOrder::Disk(DiskChange::Mend), None).unwrap_or_default();
             if !faults.is_empty() {
                 undone.push(format!("repaired the disk of {node} ({faults})"));
             }

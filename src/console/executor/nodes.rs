@@ -61,7 +61,7 @@ pub(super) const VERBS: &[Row<Run>] = &[
         form("resume", Topic::Nodes, &[TARGET])
             .does("ends a pause of either kind", "resume n1")
             .shows("5.1: a message of a newer term turns a late leader into a follower"),
-        |console, line| console.order_each(line, Fit::Paused, NodeOrder::Resume, "resumed").0,
+        |console, line| console.order_each(line, Fit::Paused, &NodeOrder::Resume, "resumed").0,
     ),
     verb(
         form("slow-disk", Topic::Disks, &[TARGET, DURATION])
@@ -107,7 +107,7 @@ impl Console {
         let end = self.end_after(line.lasting);
         let (answer, done) = self.each(line, Fit::Running, |console, node| {
             let was = what_it_was(&console.lab.view(node));
-            let left = console.order(node, order, end)?;
+            let left = console.order(node, &order, end)?;
             Ok(format!("{node} {how} ({was}): its memory is gone, {left}"))
         });
         self.undo_after(end, Work::Restart(done));
@@ -121,7 +121,7 @@ impl Console {
             (NodeOrder::Restart, "restarts")
         };
         let restart = |console: &mut Self, node| {
-            let loaded = console.order(node, order, None)?;
+            let loaded = console.order(node, &order, None)?;
             let joins = console.lab.view(node).status.member == MemberRole::Unknown;
             let vote = if joins { "; joining: it votes again when it has caught up" } else { "" };
             Ok(explained(&format!("{node} {how}"), &format!("{loaded}{vote}")))
@@ -132,7 +132,7 @@ impl Console {
     fn kill(&mut self, line: &Directive) -> Answer {
         let (answer, done) = self.each(line, Fit::Running, |console, node| {
             let was = what_it_was(&console.lab.view(node));
-            let left = console.order(node, NodeOrder::Kill, None)?;
+            let left = console.order(node, &NodeOrder::Kill, None)?;
             Ok(format!("{node}'s process killed ({was}): its memory is gone, {left}"))
         });
         // A process that is gone ends nothing.
@@ -146,10 +146,10 @@ impl Console {
         let end = self.end_after(line.lasting).map(|end| if whole { end.by_console() } else { end });
         let (answer, done) = self.each(line, Fit::Awake, |console, node| {
             if whole {
-                let said = console.order(node, NodeOrder::Freeze, None)?;
+                let said = console.order(node, &NodeOrder::Freeze, None)?;
                 return Ok(explained(&format!("{node}'s process frozen"), &said));
             }
-            console.order(node, NodeOrder::Pause, end).map(|_| format!("{node} paused: its inbox fills"))
+            console.order(node, &NodeOrder::Pause, end).map(|_| format!("{node} paused: its inbox fills"))
         });
         self.undo_after(end, Work::Resume(done));
         answer
@@ -160,7 +160,7 @@ impl Console {
         let stays = line.get(&TARGET) != Some(&Target::All);
         let stop = |console: &mut Self, node| {
             let led = stays.then(|| console.hand_over_before_end(node)).flatten();
-            let said = console.order(node, NodeOrder::Stop, None)?;
+            let said = console.order(node, &NodeOrder::Stop, None)?;
             Ok(explained(
                 &format!("{node} stopped"),
                 &led.into_iter().chain([said]).collect::<Vec<_>>().join("; "),
@@ -174,7 +174,7 @@ impl Console {
         &mut self,
         line: &Directive,
         fit: Fit,
-        order: NodeOrder,
+        order: &NodeOrder,
         how: &str,
     ) -> (Answer, Vec<NodeId>) {
         self.each(line, fit, |console, node| {
@@ -186,9 +186,9 @@ impl Console {
         let end = self.end_after(line.lasting);
         let (answer, done) = self.each(line, Fit::Any, |console, node| {
             let order = NodeOrder::Disk(change);
-            console.order(node, order, end).map(|_| dial_stands(node, order))
+            console.order(node, &order, end).map(|_| dial_stands(node, &order))
         });
-        if let Some(dial) = Dial::of(NodeOrder::Disk(change)) {
+        if let Some(dial) = Dial::of(&NodeOrder::Disk(change)) {
             self.undo_after(end, Work::Dial(done, dial));
         }
         answer

@@ -124,7 +124,7 @@ impl Console {
         let order = NodeOrder::SkewClock(*line.need(&DURATION));
         let end = self.end_after(line.lasting);
         let (answer, done) = self.each(line, Fit::Any, |console, node| {
-            console.order(node, order, end).map(|_| dial_stands(node, order))
+            console.order(node, &order, end).map(|_| dial_stands(node, &order))
         });
         self.undo_after(end, Work::Dial(done, Dial::Clock));
         answer

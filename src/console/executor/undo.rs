@@ -90,12 +90,12 @@ impl Console {
     pub(super) fn order(
         &mut self,
         node: NodeId,
-        order: NodeOrder,
+        order: &NodeOrder,
         end: Option<Ending>,
     ) -> Result<String, LabError> {
         let mut said = match end {
-            Some(end) => self.lab.order_for(node, order, end.lasting()),
-            None => self.lab.order(node, order),
+            Some(end) => self.lab.order_for(node, order.clone(), end.lasting()),
+            None => self.lab.order(node, order.clone()),
         }?;
         self.course.dials.set(node, order, end.map(|end| end.id));
         let lives = matches!(
@@ -197,11 +197,11 @@ impl Console {
             Work::Restart(nodes) => {
                 let (done, is_down) =
                     (format!("restarts {after}"), |life: &Life| matches!(life, Life::Down(_)));
-                self.order_all(nodes, NodeOrder::Restart, &done, is_down)
+                self.order_all(nodes, &NodeOrder::Restart, &done, is_down)
             }
             Work::Resume(nodes) => {
                 let done = format!("resumes {after}");
-                self.order_all(nodes, NodeOrder::Resume, &done, |life| {
+                self.order_all(nodes, &NodeOrder::Resume, &done, |life| {
                     matches!(life, Life::Paused | Life::Frozen(_))
                 })
             }
@@ -214,14 +214,14 @@ impl Console {
     fn order_all(
         &mut self,
         nodes: Vec<NodeId>,
-        order: NodeOrder,
+        order: &NodeOrder,
         done: &str,
         is_so: fn(&Life) -> bool,
     ) -> Vec<String> {
         let here = self.lab.nodes();
         let is_so = |node: &NodeId| here.contains(node) && is_so(&self.lab.view(*node).life);
         let nodes: Vec<NodeId> = nodes.into_iter().filter(is_so).collect();
-        let said = nodes.into_iter().map(|node| match self.lab.order(node, order) {
+        let said = nodes.into_iter().map(|node| match self.lab.order(node, order.clone()) {
             Ok(said) => format!("{node} {done} ({said})"),
             Err(error) => format!("{node} stays as it is: {}", error.with_advice()),
         });
@@ -253,11 +253,11 @@ impl Console {
         for node in nodes {
             let Some(order) = self.course.dials.end(ended, node, dial) else { continue };
             // It was set before, so it can be set.
-            let _ = self.lab.order(node, order);
+            let _ = self.lab.order(node, order.clone());
             if dial != Dial::Clock && order == dial.mended() {
                 repaired.push(node);
             } else {
-                said.push(format!("{after} {}", dial_stands(node, order)));
+                said.push(format!("{after} {}", dial_stands(node, &order)));
             }
         }
         if !repaired.is_empty() {
@@ -268,8 +268,8 @@ impl Console {
 }
 
 /// What an order that sets a dial has done. A clock that is no longer ahead never goes back.
-pub(super) fn dial_stands(node: NodeId, order: NodeOrder) -> String {
-    match order {
+pub(super) fn dial_stands(node: NodeId, order: &NodeOrder) -> String {
+    match *order {
         NodeOrder::SkewClock(Duration::ZERO) => {
             format!("{node}'s clock stands still until time catches up, then runs true")
         }

@@ -51,7 +51,8 @@ impl Raft {
         if newest.index != request.made_for {
             return Err(ChangeError::OtherMembers(newest.configuration));
         }
-        let next = newest.configuration.changed(request.change)?;
+        let mut next = newest.configuration.changed(request.change)?;
+        next.addresses.extend(request.addresses);
         if next.is_joint() && !request.force {
             let silent = self.silent_without_whom(now, &next);
             if silent.iter().any(|node| self.is_yet_to_answer(now, *node)) {
@@ -109,7 +110,9 @@ impl Raft {
     }
 
     /// Proposes a configuration, which is used from now on.
-    pub(crate) fn append_members(&mut self, now: Time, configuration: Configuration) -> LogIndex {
+    pub(crate) fn append_members(&mut self, now: Time, mut configuration: Configuration) -> LogIndex {
+        let members = configuration.nodes();
+        configuration.addresses.retain(|node, _| members.contains(node));
         let index = self.log.last().index.next();
         let content = Content::Members(Arc::new(configuration));
         self.append(Entry { index, term: self.current_term, content });
@@ -320,12 +323,15 @@ impl Configuration {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
     use super::*;
     use crate::config::RaftSettings;
     use crate::raft::Recovered;
     use crate::raft::bench::{Bench, recovered};
+    use crate::raft::effects::Input;
     use crate::raft::message::{Ack, AppendResult};
-    use crate::types::EntryId;
+    use crate::types::{Addresses, EntryId, Term};
 
     const FILES: u64 = 9;
 
@@ -360,5 +366,27 @@ mod tests {
         bench.answer_files(4, FILES, ack, empty);
         bench.round();
         assert_eq!(*bench.raft.configuration(), joining(), "n4 holds nothing");
+    }
+
+    #[test]
+    fn the_newest_configuration_says_where_its_members_are_and_no_others() {
+        let mut bench =
+            Bench::leader(&RaftSettings::default(), recovered(EntryId::new(Term(1), LogIndex(5)), 7, 1));
+        let ack = Ack { round: 0, boot_id: 1 };
+        let holds = |index| AppendResult::Matched(LogIndex(index));
+        for node in [2, 3] {
+            bench.answer(node, ack, holds(8));
+        }
+        let addresses: Addresses = (7001..)
+            .zip(NodeId::first(4))
+            .map(|(port, node)| (node, SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()))
+            .collect();
+        let request = ChangeRequest::new(Change::Remove(NodeId::new(3)), LogIndex(0), false);
+        bench.step(Input::Change(ChangeRequest { addresses, ..request }));
+        let known = |bench: &Bench| bench.raft.configuration().addresses.keys().copied().collect::<Vec<_>>();
+        assert_eq!(known(&bench), NodeId::first(3), "n3 has a part until C_new; n4 has none");
+        bench.answer(2, ack, holds(9));
+        assert!(!bench.raft.configuration().is_joint());
+        assert_eq!(known(&bench), NodeId::first(2));
     }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::text::nodes::spaced;
-use crate::types::{Epoch, FOUNDERS_STORE, Member, NodeId, StoreId};
+use crate::types::{Addresses, Epoch, FOUNDERS_STORE, Member, NodeId, StoreId};
 
 /// The voters of one configuration, each with the files that count.
 pub type Voters = BTreeMap<NodeId, StoreId>;
@@ -33,6 +33,9 @@ pub struct Configuration {
     /// The epoch, once one survivor continued alone. Where it first stands, all sessions end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Epoch>,
+    /// Where members that are processes can be reached, as far as it is known. Nothing is decided by it.
+    #[serde(default, skip_serializing_if = "Addresses::is_empty")]
+    pub addresses: Addresses,
 }
 
 /// A member without a vote.
@@ -158,7 +161,8 @@ impl Configuration {
     /// Bytes that it weighs in limits and queues.
     pub fn weight(&self) -> usize {
         const EACH: usize = 16;
-        EACH * (self.halves().map(BTreeMap::len).sum::<usize>() + self.learners.len())
+        let addresses: usize = self.addresses.values().map(|address| address.len() + EACH).sum();
+        addresses + EACH * (self.halves().map(BTreeMap::len).sum::<usize>() + self.learners.len())
     }
 }
 

@@ -18,6 +18,7 @@ static UNKNOWN: Configuration = Configuration {
     outgoing: None,
     learners: BTreeMap::new(),
     preferred: None,
+    addresses: BTreeMap::new(),
 };
 
 /// In the order of their entries.

@@ -167,7 +167,7 @@ mod tests {
         let empty = AppendResult::Conflict { rejected: LogIndex(7), term: None, first: LogIndex(1) };
         bench.answer(3, ack, empty);
         let change = Change::Remove(NodeId::new(3));
-        bench.step(Input::Change(ChangeRequest { change, made_for: LogIndex(0), force: false }));
+        bench.step(Input::Change(ChangeRequest::new(change, LogIndex(0), false)));
         bench.answer(2, ack, holds(9));
         bench.answer(2, ack, holds(10));
         assert_eq!(bench.raft.commit_index(), LogIndex(10), "n1 and n2 are the members");
@@ -187,7 +187,7 @@ mod tests {
         let holds = |index| AppendResult::Matched(LogIndex(index));
         bench.answer(2, ack, holds(8));
         bench.answer(3, ack, holds(8));
-        let ask = |change, made_for| Input::Change(ChangeRequest { change, made_for, force: false });
+        let ask = |change, made_for| Input::Change(ChangeRequest::new(change, made_for, false));
         let n3 = NodeId::new(3);
         bench.step(ask(Change::Remove(n3), LogIndex(0)));
         bench.answer(2, ack, holds(9));

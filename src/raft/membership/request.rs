@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::configuration::Configuration;
 use crate::text::nodes::spaced;
-use crate::types::{LogIndex, Member, NODES_MAX, NodeId};
+use crate::types::{Addresses, LogIndex, Member, NODES_MAX, NodeId};
 
 /// A change of the members. People name a new node, the core names it with the files that were made for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -30,13 +30,21 @@ pub enum Change<New = Member> {
 }
 
 /// A change, and what it was made for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ChangeRequest {
     pub change: Change,
     /// The index of the newest configuration that who asks has seen: a request that arrives again changes nothing.
     pub made_for: LogIndex,
     /// It continues although too few voters answer.
     pub force: bool,
+    /// Where nodes that are processes are, as far as who asks knows.
+    pub addresses: Addresses,
+}
+
+impl ChangeRequest {
+    pub fn new(change: Change, made_for: LogIndex, force: bool) -> ChangeRequest {
+        ChangeRequest { change, made_for, force, addresses: Addresses::new() }
+    }
 }
 
 /// Why a change was refused. Nothing has changed then.

@@ -128,7 +128,7 @@ impl Net {
     fn ask_with(&mut self, change: Change, force: bool) -> Result<LogIndex, ChangeError> {
         let leader = self.leader().expect("a leader");
         let made_for = self.nodes[&leader].configurations().newest().expect("it knows the members").index;
-        let request = ChangeRequest { change, made_for, force };
+        let request = ChangeRequest::new(change, made_for, force);
         self.input(leader, Input::Change(request)).pop().expect("an answer")
     }
 
@@ -245,7 +245,7 @@ fn changes_that_cannot_be_are_refused() {
     net.cut.insert(n(3));
     net.pass(Duration::from_millis(200));
     assert_eq!(net.ask(Change::Remove(n(2))), Err(ChangeError::LosesQuorum(vec![n(3)])));
-    let request = ChangeRequest { change: Change::Remove(n(3)), made_for: LogIndex(77), force: false };
+    let request = ChangeRequest::new(Change::Remove(n(3)), LogIndex(77), false);
     let stale = net.input(n(1), Input::Change(request)).pop();
     assert!(matches!(stale, Some(Err(ChangeError::OtherMembers(_)))), "{stale:?}");
     net.complete(Change::Remove(n(3)));

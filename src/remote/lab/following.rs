@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::{RemoteLab, unexpected};
 use crate::lab::{LabError, Life};
+use crate::links::Source;
 use crate::links::probe;
 use crate::node::Leadership;
 use crate::remote::node_link::{Listener, NodeLink};
 use crate::remote::protocol::{Answer, Question};
 use crate::server::{EntryView, LogView, WhichEntry};
 use crate::supervisor::Supervisor;
-use crate::types::NodeId;
+use crate::types::{HostPort, NodeId};
 
 impl RemoteLab {
     pub(super) fn link(&mut self, node: NodeId) -> io::Result<()> {
@@ -47,7 +48,7 @@ impl RemoteLab {
     pub(super) fn catch_up(&mut self) {
         // What the processes themselves said goes before what others have heard of them.
         for (node, address) in self.supervisor.iter().flat_map(Supervisor::addresses) {
-            self.book.tell(node, address);
+            self.book.note(Source::Itself, node, address);
         }
         for node in self.clients.nodes() {
             if !self.links.contains_key(&node) && !self.forgotten.contains(&node) {
@@ -114,7 +115,7 @@ impl RemoteLab {
     /// Why no node lets this program in, if that is so.
     pub fn refused(&self) -> Option<String> {
         let is_alone = self.links.values().all(|link| link.member().is_none());
-        let refusal = |(node, address): (&NodeId, &String)| {
+        let refusal = |(node, address): (&NodeId, &HostPort)| {
             let hello = self.clients.hello(*node);
             let why = probe(address, *node, &self.remote.security, hello).err()?;
             Some(format!("{node} at {address} does not let this program in: {why}"))

@@ -67,7 +67,7 @@ impl RemoteLab {
     pub(super) fn order_process(
         &mut self,
         node: NodeId,
-        order: NodeOrder,
+        order: &NodeOrder,
     ) -> Option<Result<String, LabError>> {
         let known = self.links.get(&node)?.known();
         let Some(supervisor) = self.supervisor.as_mut() else {
@@ -90,7 +90,7 @@ impl RemoteLab {
                 )
             }
             (NodeOrder::Restart | NodeOrder::Wipe, Some(Life::Down(_))) => {
-                let started = self.start_process(node, order == NodeOrder::Wipe);
+                let started = self.start_process(node, *order == NodeOrder::Wipe);
                 Some(started.map(|running| running.loaded))
             }
             (_, Some(life)) => Some(order.check(node, &life, known.member).and(Err(LabError::down(node)))),
@@ -98,13 +98,16 @@ impl RemoteLab {
         }
     }
 
-    /// Gives an order to a node whose process answers.
+    /// Gives an order to a node whose process answers. A change of the members brings where they are.
     pub(super) fn give(
         &self,
         node: NodeId,
-        order: NodeOrder,
+        mut order: NodeOrder,
         lasting: Option<Duration>,
     ) -> Result<String, LabError> {
+        if let NodeOrder::Change(request) = &mut order {
+            request.addresses = self.book.all();
+        }
         match self.existing(node)?.ask(Question::Order { order, lasting })? {
             Answer::Done(said) => Ok(said),
             other => Err(unexpected(node, &other)),

@@ -68,7 +68,7 @@ fn orders() -> Vec<NodeOrder> {
         Change::Prefer(Some(node(3))),
         Change::Cancel,
     ];
-    let changes = changes.map(|change| ChangeRequest { change, made_for: INDEX, force: true });
+    let changes = changes.map(|change| ChangeRequest::new(change, INDEX, true));
     let disks = [DiskChange::Slow(ms), DiskChange::Stall(ms), DiskChange::Full(true), DiskChange::Mend];
     let mut orders = vec![
         NodeOrder::Crash,
@@ -343,7 +343,7 @@ fn every_answer_arrives_as_it_was_given() {
         member: Member::founder(node(1)),
         now,
         view: view(),
-        nodes: [(node(4), "host:7004".to_string())].into(),
+        nodes: [(node(4), "host:7004".parse().expect("an address"))].into(),
         rules: rules().version(),
         settings: settings().version,
     });

@@ -264,7 +264,7 @@ fn a_handshake_of_garbage_is_told_where_it_breaks() {
     let Frame::Hello(hello) = specimens::hello() else { panic!() };
     let text = serde_json::to_string(&hello).expect("a hello is JSON");
     for (from, to, why) in [
-        ("[5,5]", "[6,5]", "its versions are 6 to 5"),
+        ("[6,6]", "[7,6]", "its versions are 7 to 6"),
         (r#""epoch":1"#, r#""epoch":0"#, "epoch 0 is out of range"),
     ] {
         let wrong = text.replace(from, to);

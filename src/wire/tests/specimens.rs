@@ -14,7 +14,7 @@ use crate::raft::message::{
 };
 use crate::state_machine::Applied;
 use crate::storage::ClusterId;
-use crate::types::{ClientId, EntryId, Epoch, LogIndex, Member, NodeId, SessionId, Term};
+use crate::types::{ClientId, EntryId, Epoch, HostPort, LogIndex, Member, NodeId, SessionId, Term};
 use crate::wire::{Caller, Frame, Hello, VERSIONS, Welcome};
 
 pub const CLIENT: Address = Address::Client(ClientId(7));
@@ -75,14 +75,19 @@ pub fn joint() -> Configuration {
         learners: BTreeMap::from([(node(4), learner)]),
         preferred: Some(node(1)),
         epoch: Some(Epoch(2)),
+        addresses: BTreeMap::from([(node(4), address("[::1]:7004"))]),
     }
+}
+
+fn address(text: &str) -> HostPort {
+    text.parse().expect("an address")
 }
 
 fn handshakes() -> Vec<(&'static str, Frame)> {
     let member = Member { node: node(1), store_id: 95 };
     let peer =
-        Caller::Node { member, life: 8, address: "[::1]:7001".into(), expects: node(2), connection: 3 };
-    let nodes = BTreeMap::from([(node(1), "[::1]:7001".to_string())]);
+        Caller::Node { member, life: 8, address: address("[::1]:7001"), expects: node(2), connection: 3 };
+    let nodes = BTreeMap::from([(node(1), address("[::1]:7001"))]);
     vec![
         ("hello of a node", called_by(peer)),
         ("hello of a client", hello()),
@@ -92,7 +97,7 @@ fn handshakes() -> Vec<(&'static str, Frame)> {
         ("received", Frame::Received(300)),
         ("clock", Frame::Clock(300)),
         ("text", Frame::Text(r#"{"é":1}"#.to_string())),
-        ("nodes", Frame::Nodes([(NodeId::new(4), "host:7004".to_string())].into())),
+        ("nodes", Frame::Nodes([(node(4), address("host:7004"))].into())),
     ]
 }
 

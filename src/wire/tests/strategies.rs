@@ -14,7 +14,7 @@ use crate::raft::entry::{Content, Entry, Origin};
 use crate::raft::membership::configuration::{Configuration, Joins, Learner, Voters};
 use crate::raft::message::{Ack, AppendResult, Beat, Body, Cause, Extra, InstallResult, Waiver};
 use crate::state_machine::Applied;
-use crate::types::{ClientId, EntryId, Epoch, LogIndex, NodeId, SessionId, Term};
+use crate::types::{Addresses, ClientId, EntryId, Epoch, LogIndex, NodeId, SessionId, Term};
 use crate::wire::Frame;
 
 fn number() -> impl Strategy<Value = u64> {
@@ -77,15 +77,21 @@ fn configuration() -> impl Strategy<Value = Configuration> {
         joins,
     });
     let learners = collection::btree_map(node(), learner, 0..3);
-    (voters(), option::of(voters()), learners, option::of(node()), option::of(epoch())).prop_map(
-        |(voters, outgoing, learners, preferred, epoch)| Configuration {
+    (voters(), option::of(voters()), learners, option::of(node()), option::of(epoch()), addresses()).prop_map(
+        |(voters, outgoing, learners, preferred, epoch, addresses)| Configuration {
             voters,
             outgoing,
             learners,
             preferred,
             epoch,
+            addresses,
         },
     )
+}
+
+fn addresses() -> impl Strategy<Value = Addresses> {
+    let address = "[!#-\\[\\]-~]{1,20}:[1-9][0-9]{0,3}".prop_map(|text| text.parse().expect("an address"));
+    collection::btree_map(node(), address, 0..3)
 }
 
 fn content() -> impl Strategy<Value = Content> {

@@ -27,7 +27,7 @@ impl Processes {
         for address in file.addresses.values() {
             for bytes in [&b""[..], b"GET / HTTP/1.1\r\n\r\n", b"raftlab\n"].iter().chain(lies) {
                 for _ in 0..40 {
-                    let mut stranger = TcpStream::connect(address).expect("it listens");
+                    let mut stranger = TcpStream::connect(&**address).expect("it listens");
                     // The node may have closed it already.
                     let _ = stranger.write_all(bytes);
                     open.push(stranger);
@@ -55,7 +55,13 @@ impl Processes {
 
 fn n2_calls(expects: NodeId) -> Caller {
     let member = Member::founder(NodeId::new(2));
-    Caller::Node { member, life: 7, address: "127.0.0.1:1".to_string(), expects, connection: 0 }
+    Caller::Node {
+        member,
+        life: 7,
+        address: "127.0.0.1:1".parse().expect("an address"),
+        expects,
+        connection: 0,
+    }
 }
 
 #[test]
@@ -94,14 +100,14 @@ fn each_mistake_with_addresses_and_files_is_told() {
     let mut processes = Processes::founded();
     let [n1, n2, n3] = [1, 2, 3].map(NodeId::new);
     let file = ClusterFile::read(&processes.folder.read("cluster.toml")).expect("a good file");
-    let taken = TcpListener::bind(&file.addresses[&n1]).expect("it is free");
+    let taken = TcpListener::bind(&*file.addresses[&n1]).expect("it is free");
     let told = processes.node(n1, &[]).exits(1).err;
     assert!(told.contains("is in use: stop what listens there, or --bind another"), "{told}");
     drop(taken);
     let told = processes.node(n1, &["--advertise", "192.0.2.1:7002", "--check-config"]).exits(2).err;
     assert!(told.contains("--advertise: 192.0.2.1 can be reached by others"), "{told}");
     // n3 has no address that resolves; n2 comes later.
-    let text = processes.folder.read("cluster.toml").replace(&file.addresses[&n3], "nowhere.invalid:7003");
+    let text = processes.folder.read("cluster.toml").replace(&*file.addresses[&n3], "nowhere.invalid:7003");
     processes.folder.write("cluster.toml", &text);
     make_private(&processes.folder);
     let told = processes.node(n1, &["--check-config"]).exits(2).err;
@@ -139,11 +145,11 @@ fn ten_thousand_connections_do_not_hold_up_a_load() {
     let mut processes = Processes::patient();
     processes.start_all();
     let file = ClusterFile::read(&processes.folder.read("cluster.toml")).expect("a good file");
-    let addresses: Vec<String> = file.addresses.into_values().collect();
+    let addresses: Vec<_> = file.addresses.into_values().collect();
     let strangers = thread::spawn(move || {
         let mut open = std::collections::VecDeque::new();
         for at in 0..10_000 {
-            let mut stranger = TcpStream::connect(&addresses[at % addresses.len()]).expect("it listens");
+            let mut stranger = TcpStream::connect(&*addresses[at % addresses.len()]).expect("it listens");
             let _ = stranger.write_all(if at % 2 == 0 { b"raftlab\n" } else { b"" });
             open.push_back(stranger);
             // Dribbling ones stay a while.

@@ -60,11 +60,11 @@ impl Run<'_> {
         let Some(change) = self.draw_change(asked, &configuration) else { return };
         let force = self.random.chance(150_000) && self.all_have_their_files();
         let made_for = if self.random.chance(950_000) { index } else { LogIndex(index.0.saturating_sub(1)) };
-        self.begin_change(asked, ChangeRequest { change, made_for, force });
+        self.begin_change(asked, &ChangeRequest::new(change, made_for, force));
     }
 
-    pub(super) fn begin_change(&mut self, asked: NodeId, request: ChangeRequest) {
-        self.simulation.arrive_at(asked, Arrival::Change(request));
+    pub(super) fn begin_change(&mut self, asked: NodeId, request: &ChangeRequest) {
+        self.simulation.arrive_at(asked, Arrival::Change(request.clone()));
         let told = self.simulation.members_view(asked).ok().and_then(|view| view.changed);
         let tally = &mut self.simulation.tally.members;
         match told {

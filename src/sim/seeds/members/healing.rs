@@ -61,8 +61,8 @@ impl Run<'_> {
         if let Some((&node, learner)) = waits {
             let files = learner.store_id;
             if !healed.contains(&node) || self.member(node).store_id < files {
-                let request = ChangeRequest { change: Change::Cancel, made_for: newest.index, force: false };
-                self.begin_change(leader, request);
+                let request = ChangeRequest::new(Change::Cancel, newest.index, false);
+                self.begin_change(leader, &request);
             }
             return Some(format!("{node} waits to vote"));
         }
