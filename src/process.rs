@@ -82,6 +82,9 @@ pub struct Process<M: StateMachine = KeyValue> {
     _stop: Sender<()>,
 }
 
+/// The links to other nodes.
+type Dialers = BTreeMap<NodeId, Dialer>;
+
 #[derive(Debug)]
 struct Inside<M: StateMachine> {
     place: Place,
@@ -93,7 +96,9 @@ struct Inside<M: StateMachine> {
     book: Arc<AddressBook>,
     /// The node may use other members than the book knows of.
     members_changed: Arc<AtomicBool>,
-    dialers: Mutex<BTreeMap<NodeId, Dialer>>,
+    /// The members that the node uses; none while it knows of none.
+    members: Mutex<Vec<NodeId>>,
+    dialers: Mutex<Dialers>,
     lives: Lives,
     /// Groups and bytes that may wait for a link.
     link_inbox: (usize, usize),
@@ -157,6 +162,7 @@ impl<M: StateMachine> Process<M> {
             network: network.clone(),
             book,
             members_changed,
+            members: Mutex::default(),
             dialers: Mutex::default(),
             lives: lives.clone(),
             link_inbox,
@@ -268,12 +274,12 @@ impl<M: StateMachine> Inside<M> {
         }
         if hello.cluster != apart.cluster {
             return Some(format!(
-                "it belongs to cluster {}, this is cluster {}",
-                hello.cluster, apart.cluster
+                "it belongs to cluster {}, {} to cluster {}",
+                hello.cluster, own.node, apart.cluster
             ));
         }
         if expects != own.node {
-            return Some(format!("it looks for {expects}, this is {}", own.node));
+            return Some(format!("it looks for {expects}, and {} is here", own.node));
         }
         match &hello.caller {
             Caller::Node { member, .. } if member.node == own.node => {
@@ -311,11 +317,7 @@ impl<M: StateMachine> Host for Inside<M> {
     }
 
     fn met(&self, node: NodeId, address: &HostPort) {
-        self.book.note(Source::Itself, node, address.clone());
-        match self.dial(node) {
-            Ok(()) => self.dialers.lock().get(&node).into_iter().for_each(Dialer::wake),
-            Err(error) => self.notices.say(&node.to_string(), &format!("no thread for its link: {error}")),
-        }
+        self.meet(node, address);
     }
 
     fn attach(&self, name: &str, answers: Sender<String>) -> Box<dyn Attached> {

@@ -138,6 +138,14 @@ impl Known {
         self.nodes.change(known);
         true
     }
+
+    /// The network knows nothing of this node any more.
+    pub fn forget(&self, node: NodeId) {
+        let mut known = self.nodes.now();
+        known.retain(|other| *other != node);
+        self.network.remove_node(node);
+        self.nodes.change(known);
+    }
 }
 
 impl<M> Cluster<M> {

@@ -166,7 +166,7 @@ fn refusal(error: &clap::Error, command: &clap::Command) -> (String, u8) {
             .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
             .map(str::trim)
             .filter(|line| !line.is_empty());
-        lines.collect::<Vec<_>>().join("; ")
+        lines.collect::<Vec<_>>().join("; ").replace(":; ", ": ")
     });
     (format!("{said} (--help shows the options)"), USAGE)
 }

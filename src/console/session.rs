@@ -121,9 +121,14 @@ pub fn heed_signals_and_hang_ups(
         let mut signals =
             signal_hook::iterator::Signals::new([SIGTERM, SIGHUP]).map_err(|error| refused(&error))?;
         let raised = Arc::clone(interrupt);
+        let had_terminal = std::io::stdin().is_terminal();
         let heed = move || {
             signals.forever().for_each(|signal| match &hang_up {
-                Some(hang_up) if signal == SIGHUP => drop(hang_up.try_send(())),
+                // The end of its terminal is told by the same signal.
+                Some(hang_up) if signal == SIGHUP && had_terminal == std::io::stdin().is_terminal() => {
+                    // One that waits to be read is enough.
+                    let _ = hang_up.try_send(());
+                }
                 _ => exit_if(raised.end()),
             });
         };

@@ -61,8 +61,8 @@ impl Door {
         let found: Vec<SocketAddr> = found.collect();
         if let Some(foreign) = found.iter().find(|found| !found.ip().is_loopback()) {
             return Err(format!(
-                "--http {address}: {} can be reached from other machines, and nothing is encrypted or asked for a name: use \
-                 127.0.0.1, and a proxy that does both",
+                "--http {address}: {} can be reached from other machines, and this server neither encrypts nor asks who calls: \
+                 use 127.0.0.1, and a proxy that does both",
                 foreign.ip()
             ));
         }

@@ -248,14 +248,14 @@ impl Shared {
             role.permits(&hello.caller)?;
         }
         let welcome = self.host.welcome(&hello)?;
+        let lived = match &hello.caller {
+            Caller::Node { member, life, .. } => Some(self.lives.enter(member.node, *life)?),
+            _ => None,
+        };
         let mut open = self.open.lock();
-        let mut lived = None;
         let like = |wanted: fn(&Caller) -> bool| open.values().filter(|open| wanted(&open.caller)).count();
         match &hello.caller {
-            Caller::Node { member, life, connection, .. } => {
-                lived = Some(self.lives.enter(member.node, *life)?);
-                replace_older(&open, member.node, *connection)?;
-            }
+            Caller::Node { member, connection, .. } => replace_older(&open, member.node, *connection)?,
             Caller::Client { .. }
                 if like(|caller| matches!(caller, Caller::Client { .. })) >= CLIENTS_MAX =>
             {

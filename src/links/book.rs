@@ -56,6 +56,12 @@ impl AddressBook {
         nodes.iter().filter_map(first).collect()
     }
 
+    pub fn forget(&self, node: NodeId) {
+        if self.nodes.lock().remove(&node).is_some() {
+            self.version.fetch_add(1, Ordering::Release);
+        }
+    }
+
     pub fn note(&self, source: Source, node: NodeId, address: HostPort) {
         let mut nodes = self.nodes.lock();
         let known = nodes.entry(node).or_default();

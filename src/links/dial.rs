@@ -33,6 +33,9 @@ const BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// Bytes of a welcome: it names all nodes.
 const WELCOME_BYTES_MAX: usize = 64 << 10;
 
+/// How it begins when the other side does not let this process in.
+pub const REFUSES: &str = "it refuses the connection: ";
+
 /// What a link is for.
 #[derive(Debug)]
 pub struct Target {
@@ -76,6 +79,8 @@ pub enum LinkEvent {
     Nodes(Addresses),
     /// It was up. What was under way may have arrived.
     Lost,
+    /// The node could not be reached.
+    Unreached,
 }
 
 /// What a console's link has to say.
@@ -144,10 +149,12 @@ impl Dialing {
             }
             let connected = dialed.is_ok();
             let (Ok(why) | Err(why)) = dialed;
-            if let Traffic::Texts { heard, .. } = &self.target.traffic {
-                heard(Heard::Down(why.clone()));
-            }
             self.target.notices.say(&self.subject(), &why);
+            match &self.target.traffic {
+                Traffic::Texts { heard, .. } => heard(Heard::Down(why)),
+                Traffic::Envelopes { told, .. } if !connected => told(LinkEvent::Unreached),
+                Traffic::Envelopes { .. } => {}
+            }
             backoff = if connected { BACKOFF_MIN } else { (backoff * 2).min(BACKOFF_MAX) };
             let jitter = random.below(u64::try_from(backoff.as_micros()).unwrap_or(u64::MAX) / 2 + 1);
             let pause = crossbeam_channel::after(backoff / 2 + Duration::from_micros(jitter));
@@ -305,9 +312,16 @@ fn shake(
     let mut frames = FrameReader::new(WELCOME_BYTES_MAX);
     match first_frame(&mut channel, &mut frames, deadline)? {
         Frame::Welcome(welcome) => Ok((channel, welcome, frames)),
-        Frame::Refused(why) => Err(why),
+        Frame::Refused(why) => Err(format!("{REFUSES}{}", of_this_process(&why))),
         _ => Err("it does not speak as a node does".to_string()),
     }
+}
+
+/// What the other side says of its caller, said by the caller.
+fn of_this_process(why: &str) -> String {
+    let its = why.strip_prefix("its ").map(|rest| format!("this process's {rest}"));
+    its.or_else(|| why.strip_prefix("it ").map(|rest| format!("this process {rest}")))
+        .unwrap_or_else(|| why.to_string())
 }
 
 /// The first frame of a connection, behind the bytes that every connection begins with.

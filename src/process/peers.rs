@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::Inside;
+use super::{Dialers, Inside};
 use crate::cluster::entropy;
 use crate::lab::Lab;
 use crate::links::{Dialer, LinkEvent, Source, Target, Traffic};
@@ -12,13 +12,16 @@ use crate::raft::event::Event;
 use crate::server::MembersView;
 use crate::state_machine::StateMachine;
 use crate::trace::{TraceEvent, What};
-use crate::types::{Addresses, Epoch, Member, NodeId};
+use crate::types::{Addresses, Epoch, HostPort, Member, NodeId};
 use crate::wire::{Caller, Hello, PEER_BYTES_MAX, VERSIONS};
 
 /// Notes that the node uses other members after this event, as it may.
 pub(super) fn note_event(members_changed: &AtomicBool, event: &TraceEvent) {
     if let What::Raft(
-        Event::MembersProposed { .. } | Event::MembersAppended { .. } | Event::SnapshotInstalled { .. },
+        Event::MembersProposed { .. }
+        | Event::MembersAppended { .. }
+        | Event::MembersTruncated { .. }
+        | Event::SnapshotInstalled { .. },
     ) = &event.what
     {
         members_changed.store(true, Ordering::Release);
@@ -27,14 +30,13 @@ pub(super) fn note_event(members_changed: &AtomicBool, event: &TraceEvent) {
 
 impl<M: StateMachine> Inside<M> {
     /// Keeps a link to this node from now on.
-    pub(super) fn dial(&self, node: NodeId) -> io::Result<()> {
+    fn dial(&self, dialers: &mut Dialers, node: NodeId) -> io::Result<()> {
+        if dialers.contains_key(&node) {
+            return Ok(());
+        }
         if self.known.hear_of(node) {
             // The rules that are held may name it.
             self.apply(&mut self.rules.lock());
-        }
-        let mut dialers = self.dialers.lock();
-        if dialers.contains_key(&node) {
-            return Ok(());
         }
         let this = self.this.clone();
         let cluster = self.place.apart.cluster;
@@ -51,8 +53,11 @@ impl<M: StateMachine> Inside<M> {
         };
         let this = self.this.clone();
         let told = move |event| {
-            if let (LinkEvent::Up(welcome), Some(inside)) = (event, this.upgrade()) {
-                inside.learn(node, &welcome.nodes);
+            let Some(inside) = this.upgrade() else { return };
+            match event {
+                LinkEvent::Up(welcome) => inside.learn(node, &welcome.nodes),
+                LinkEvent::Unreached => inside.forget_stranger(node),
+                LinkEvent::Nodes(_) | LinkEvent::Lost => {}
             }
         };
         let target = Target {
@@ -88,13 +93,36 @@ impl<M: StateMachine> Inside<M> {
             && let Ok(MembersView { newest: Some(newest), .. }) = view
         {
             self.book.note_all(Source::Members, &newest.configuration.addresses);
+            *self.members.lock() = newest.configuration.nodes();
             let _ = self.dial_all();
+        }
+    }
+
+    /// A node has called, and says where it is.
+    pub(super) fn meet(&self, node: NodeId, address: &HostPort) {
+        let mut dialers = self.dialers.lock();
+        self.book.note(Source::Itself, node, address.clone());
+        match self.dial(&mut dialers, node) {
+            Ok(()) => dialers.get(&node).into_iter().for_each(Dialer::wake),
+            Err(error) => self.notices.say(&node.to_string(), &format!("no thread for its link: {error}")),
+        }
+    }
+
+    /// A node that is no member and cannot be reached has left, and is forgotten until it calls.
+    fn forget_stranger(&self, node: NodeId) {
+        let mut dialers = self.dialers.lock();
+        let members = self.members.lock();
+        if !members.is_empty() && !members.contains(&node) && !self.lives.has(node) {
+            dialers.remove(&node);
+            self.book.forget(node);
+            self.known.forget(node);
         }
     }
 
     /// Keeps a link to each node whose address is known. Those without a thread are tried again.
     pub(super) fn dial_all(&self) -> io::Result<()> {
+        let mut dialers = self.dialers.lock();
         let others = self.book.all().into_keys().filter(|node| *node != self.place.apart.node);
-        others.map(|node| self.dial(node)).fold(Ok(()), io::Result::and)
+        others.map(|node| self.dial(&mut dialers, node)).fold(Ok(()), io::Result::and)
     }
 }

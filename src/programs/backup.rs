@@ -128,9 +128,11 @@ fn begin(options: &RestoreOptions) -> Result<String, String> {
     let saved = Backup::open(path)?;
     let folder = states.as_ref().unwrap_or(&file.settings.states).join(node.to_string());
     let member = saved.restore(&folder, *node, cluster, image::load::<KeyValue>)?;
+    let states = states.as_ref().map(|states| format!(" --states {}", states.display())).unwrap_or_default();
+    let bind = if file.addresses.contains_key(node) { "" } else { " --bind HOST:PORT" };
     Ok(format!(
         "{member} is the only member of cluster {cluster}, which begins with cluster {} up to entry {}: start it with 'node {node} \
-         --config {}'",
+         --config {}{states}{bind}'",
         saved.cluster,
         saved.last.index,
         config.display()

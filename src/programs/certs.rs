@@ -67,8 +67,9 @@ fn run(options: &Options) -> Result<String, String> {
     let folder = cluster_file::certificates(config, &file);
     let beside = config.parent().unwrap_or(Path::new(""));
     let made = make(&folder.clone().unwrap_or_else(|| beside.join("certs")), file.cluster.parse()?, options)?;
-    let next =
-        folder.is_none().then(|| format!("\nwrite certificates = \"certs\" into {}", config.display()));
+    let next = folder
+        .is_none()
+        .then(|| format!("\nwrite certificates = \"certs\" above [addresses] in {}", config.display()));
     Ok(made + &next.unwrap_or_default())
 }
 

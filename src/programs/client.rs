@@ -101,6 +101,7 @@ fn run(options: &Options) -> Result<u8, String> {
     let name = format!("console {}", std::process::id());
     let lab = RemoteLab::connect(remote, &name, notices, narrator.observer());
     let mut lab = lab.map_err(|error| format!("the system gives no more threads: {error}"))?;
+    let is_alone = !lab.answers() && lab.refused().is_none();
     let raised = Arc::clone(&interrupt);
     lab.set_interrupt(move || raised.is_raised(), interrupt.receiver().clone());
     let new_history = |path| HistoryFile::create(path, |warning| output.warn(warning));
@@ -122,9 +123,15 @@ fn run(options: &Options) -> Result<u8, String> {
     if let Some(file) = history {
         console.record_to(file);
     }
-    let place = format!("cluster {} by {}", file.cluster, options.config.display());
+    let config = options.config.display();
+    let place = format!("cluster {} by {config}", file.cluster);
+    let alone = is_alone.then(|| {
+        format!(
+            "none of the nodes in {config} answers: start one, or write below [addresses] where one that runs is,              which knows the others"
+        )
+    });
     let window = options.web.open(&mut console)?;
-    let lines: Vec<String> = std::iter::once(place).chain(window.line()).collect();
+    let lines: Vec<String> = std::iter::once(place).chain(alone).chain(window.line()).collect();
     session::greet(&mut console, &lines);
     if attended {
         console.open_session();

@@ -11,7 +11,8 @@ use crate::config::Settings;
 use crate::config::cluster_file::ClusterFile;
 use crate::remote::RemoteCluster;
 use crate::storage::{ClusterId, private};
-use crate::text::plain;
+use crate::text::nodes::spaced;
+use crate::text::{counted, plain};
 use crate::tls::{Certificates, Holder, Security};
 use crate::types::NodeId;
 
@@ -57,12 +58,12 @@ pub(super) fn write(path: &Path, settings: Settings) -> Result<String, String> {
         }
         _ => format!("{shown}: {}", plain(&error)),
     })?;
-    let last = nodes.last().expect("a cluster has nodes");
+    let names = spaced(&nodes, |node| node.to_string());
     Ok(format!(
-        "{shown} describes a cluster of {} nodes, n1 to {last}. For each of them, in a terminal of its own:\n\
+        "{shown} describes a cluster of {}: {names}. For n1, and so for the others, each in a terminal of its own:\n\
          node n1 --config {shown} --init\n\
          node n1 --config {shown}",
-        nodes.len()
+        counted(nodes.len(), "node")
     ))
 }
 

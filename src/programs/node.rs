@@ -12,19 +12,18 @@ use crossbeam_channel::bounded;
 use super::http::{self, HttpOptions, OpenDoor};
 use super::refusal::{NEEDS_A_PERSON, Refusal, refusal};
 use super::{Start, certs, child, cluster_file};
-use crate::cluster::{Apart, Cluster, NewFiles, make_files};
+use crate::cluster::{Apart, Cluster, NewFiles, StartError, make_files};
 use crate::config::cluster_file::ClusterFile;
 use crate::console::narrator::Narrator;
 use crate::console::options;
 use crate::console::printer::{Output, Style};
 use crate::console::session;
 use crate::interrupt::Interrupt;
-use crate::links::Source;
-use crate::links::{Notices, probe};
-use crate::process::{Place, Process, renew_certificates};
+use crate::links::{Notices, Source, probe};
+use crate::process::{Place, Process, ProcessError, renew_certificates};
 use crate::remote::RemoteCluster;
 use crate::state_machine::kv::KeyValue;
-use crate::storage::ClusterId;
+use crate::storage::{ClusterId, StorageError};
 use crate::text::{joined, plain};
 use crate::tls::{Holder, Security};
 use crate::types::{Epoch, HostPort, NodeId};
@@ -124,7 +123,9 @@ fn run(options: &Options, output: &Output) -> Result<(), Refusal> {
     if options.wipe {
         let made = make_files::<KeyValue>(&file.settings, &apart, &NewFiles::Joining(Epoch::FIRST));
         let member = made.map_err(|error| needs_a_person(error.to_string()))?;
-        output.progress(&format!("{node} has new files, {member}: 'add {node}' at a console takes it in"));
+        output.progress(&format!(
+            "{node} has new files, {member}: 'add {node}' at a console takes it in, if it is no member"
+        ));
     }
     let place = Place {
         apart,
@@ -199,7 +200,7 @@ fn serve(
     }
     let address = listener.local_addr().map_err(|error| (error.to_string(), 1))?;
     let rules = if place.apart.rules.is_empty() { "; no rule of the network is in force" } else { "" };
-    let process = Process::start(builder, listener, place, notices).map_err(|error| refusal(&error))?;
+    let process = Process::start(builder, listener, place, notices).map_err(|error| refused(node, &error))?;
     let place =
         format!("state in {}, log in {}", states.display(), logs.join(format!("{node}.log")).display());
     output.progress(&format!("{node} of cluster {cluster} listens on {address}; {place}{rules}"));
@@ -294,8 +295,26 @@ fn address_of(
         bind.to_socket_addrs().map_err(|error| (format!("{bind}: {}", plain(&error)), options::USAGE))?;
     let found: Vec<SocketAddr> = found.collect();
     let permitted = found.iter().try_for_each(|address| security.permits(address.ip()));
-    permitted.map_err(|why| (why, options::USAGE))?;
+    // What the file says needs a person, as any start with it.
+    let code = if options.bind.is_some() { options::USAGE } else { NEEDS_A_PERSON };
+    permitted.map_err(|why| (why, code))?;
     Ok((bind.clone(), found))
+}
+
+/// The same of a node that a person starts by hand, who can give it new files.
+fn refused(node: NodeId, error: &ProcessError) -> Refusal {
+    let (text, code) = refusal(error);
+    let text = match error {
+        ProcessError::Start(StartError::Storage(error @ StorageError::Damaged { .. })) => {
+            format!("{error}: 'node {node} --wipe', once the others run")
+        }
+        ProcessError::Start(StartError::Storage(StorageError::Retired { .. })) => format!(
+            "{node} was removed from the cluster: 'node {node} --wipe' gives it new files, and 'add {node}' at a console \
+             then takes it in again"
+        ),
+        _ => text,
+    };
+    (text, code)
 }
 
 /// Listens, and tells what others are to be told.

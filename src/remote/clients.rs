@@ -19,7 +19,7 @@ use crate::net::inbox::inbox;
 use crate::net::router::{Router, RouterHandle, RouterSettings};
 use crate::protocol::{Address, Envelope, Packet};
 use crate::types::{Addresses, ClientId, HostPort, NodeId, Random};
-use crate::wire::{Caller, Hello, PEER_BYTES_MAX};
+use crate::wire::{Caller, PEER_BYTES_MAX};
 
 /// The links of a process's clients.
 #[derive(Debug)]
@@ -94,11 +94,6 @@ impl RemoteClients {
         self.inside.clock
     }
 
-    /// What is said first to this node.
-    pub(super) fn hello(&self, node: NodeId) -> Hello {
-        self.inside.remote.hello(Caller::Client { expects: node })
-    }
-
     /// The nodes that have been heard of.
     pub fn nodes(&self) -> Vec<NodeId> {
         self.inside.nodes.now()
@@ -166,6 +161,7 @@ impl Inside {
                 LinkEvent::Up(welcome) => inside.learn(welcome.member.node, &welcome.nodes),
                 LinkEvent::Nodes(nodes) => inside.learn(node, &nodes),
                 LinkEvent::Lost => inside.connection_lost(node),
+                LinkEvent::Unreached => {}
             }
         };
         let bytes = self.remote.settings.inbox_node_bytes;

@@ -174,24 +174,7 @@ impl Lab for RemoteLab {
         if self.supervisor.is_some() {
             return self.add_process(node);
         }
-        self.forgotten.remove(&node);
-        self.catch_up();
-        let until = self.now() + FIRST_LOOK;
-        while self.links.get(&node).is_some_and(NodeLink::is_awaited) && self.now() < until {
-            self.wait(until);
-        }
-        let link = self.existing(node).map_err(|_| {
-            let advice = format!("start it first: node {node} --wipe --bind HOST:PORT");
-            LabError::new(format!("no process of {node} has been heard of")).advising(advice)
-        })?;
-        let member = link.member().ok_or_else(|| LabError::new(format!("{node} does not answer")))?;
-        if !matches!(link.view().life, Life::Down(_)) {
-            return Ok(member);
-        }
-        match link.ask(Question::Renew)? {
-            Answer::Renewed(member) => Ok(member),
-            other => Err(unexpected(node, &other)),
-        }
+        self.add_started(node)
     }
 
     fn has_old_files(&mut self, node: NodeId) -> bool {

@@ -1,6 +1,6 @@
 //! A console's link to one node: questions and answers, and what the node tells by itself.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use super::seen::{Lost, Seen, moved};
 use crate::cluster::entropy;
 use crate::faults::SetVersion;
 use crate::lab::{LabError, Life, NodeView};
-use crate::links::{AddressBook, Dialer, Heard, Lives, Notices, Target, Traffic};
+use crate::links::{AddressBook, Dialer, Heard, Lives, Notices, REFUSES, Target, Traffic};
 use crate::node::{Changes, Leaders};
 use crate::server::{MembersView, RoleName, Status};
 use crate::supervisor::Table;
@@ -81,6 +81,7 @@ impl NodeLink {
             is_silent: true,
             view,
             ahead: 0,
+            nodes: BTreeSet::new(),
             held: None,
             last_question: 0,
             waiting: HashMap::new(),
@@ -145,6 +146,7 @@ impl NodeLink {
         let life = match (known_life, seen.member) {
             (Some(life), _) => life,
             (None, member) if member.is_some() || runs => Life::Silent(seen.heard.elapsed()),
+            (None, _) if seen.why.starts_with(REFUSES) => Life::Down(seen.why.clone()),
             (None, _) => Life::Down(format!("its process does not answer: {}", seen.why)),
         };
         let status = Status { role: RoleName::default(), leader: None, ..seen.view.status };
@@ -162,6 +164,12 @@ impl NodeLink {
             // Its next news say that it is back.
             _ => self.shared.lock().is_silent = true,
         }
+    }
+
+    /// Why the node's process does not let this one in; none when it may.
+    pub fn refused(&self) -> Option<String> {
+        let seen = self.shared.lock();
+        seen.member.is_none().then(|| seen.why.strip_prefix(REFUSES).map(str::to_string)).flatten()
     }
 
     /// Whether it may still say for the first time how it is.
@@ -183,6 +191,12 @@ impl NodeLink {
     pub fn held(&self) -> Option<(SetVersion, SetVersion)> {
         let seen = self.shared.lock();
         seen.held.filter(|_| seen.member.is_some() && !seen.is_silent)
+    }
+
+    /// Which nodes it says there are, itself among them; none while it says nothing.
+    pub fn names(&self) -> BTreeSet<NodeId> {
+        let seen = self.shared.lock();
+        if seen.held.is_some() { seen.nodes.clone() } else { BTreeSet::new() }
     }
 
     /// It has been told which rules and settings hold: it need not be told again before it says what it holds.
@@ -243,6 +257,7 @@ fn take(shared: &Mutex<Seen>, unsent: &Receiver<String>, listener: &Listener, no
                 listener.leaders.leads(node, leads.then_some(view.status.term));
                 let mut seen = shared.lock();
                 (seen.member, seen.held) = (Some(member), Some((rules, settings)));
+                seen.nodes = nodes.into_keys().collect();
                 seen.see((listener.now)(), now, view);
             }
             Ok(Told::Event(event)) => {

@@ -1,6 +1,6 @@
 //! What a console has seen of a node, and what becomes of its questions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,8 @@ pub(super) struct Seen {
     pub view: NodeView,
     /// How far the console's time is ahead of the node's, in nanoseconds.
     pub ahead: i128,
+    /// Which nodes it says there are, itself among them.
+    pub nodes: BTreeSet<NodeId>,
     /// Which rules and settings it holds; none until it says so.
     pub held: Option<(SetVersion, SetVersion)>,
     pub last_question: u64,

@@ -97,8 +97,14 @@ impl Loaded {
         let authority = certificates(&folder.join(CA_CERTIFICATE))?;
         let chain = certificates(&own)?;
         private::check(&key)?;
-        let key_problem = |error: &dyn std::fmt::Display| format!("{}: {error}", key.display());
-        let secret = PrivateKeyDer::from_pem_file(&key).map_err(|error| key_problem(&error))?;
+        let unreadable = |error| format!("{}: {error}", key.display());
+        let key_problem = |error| match error {
+            rustls::Error::InconsistentKeys(_) => {
+                format!("{} is not the key of {}", key.display(), own.display())
+            }
+            other => format!("{}: {other}", key.display()),
+        };
+        let secret = PrivateKeyDer::from_pem_file(&key).map_err(unreadable)?;
         let expires = validity(&chain, &authority, &role.dns_name(cluster), now)
             .map_err(|problem| format!("{}: {problem}", own.display()))?;
         let mut roots = RootCertStore::empty();
@@ -112,15 +118,13 @@ impl Loaded {
         let server = ServerConfig::builder_with_provider(Arc::clone(&provider));
         let server = server.with_protocol_versions(&[&TLS13]).map_err(|error| said(&error))?;
         let server = server.with_client_cert_verifier(asks);
-        let mut server = server
-            .with_single_cert(chain.clone(), secret.clone_key())
-            .map_err(|error| key_problem(&error))?;
+        let mut server = server.with_single_cert(chain.clone(), secret.clone_key()).map_err(key_problem)?;
         server.send_tls13_tickets = 0;
         server.session_storage = Arc::new(NoServerSessionStorage {});
         let client = ClientConfig::builder_with_provider(provider);
         let client = client.with_protocol_versions(&[&TLS13]).map_err(|error| said(&error))?;
         let client = client.with_root_certificates(roots);
-        let mut client = client.with_client_auth_cert(chain, secret).map_err(|error| key_problem(&error))?;
+        let mut client = client.with_client_auth_cert(chain, secret).map_err(key_problem)?;
         client.resumption = Resumption::disabled();
         Ok(Loaded { client: Arc::new(client), server: Arc::new(server), expires })
     }

@@ -268,6 +268,26 @@ fn every_process_is_replaced_and_the_cluster_starts_again_without_the_first_ones
         processes.kill(old);
     }
     put(&client, "k1", "v1");
+    // The file names none that is left: a console says what to do. One that is told of a node finds the others, and no node
+    // that was removed.
+    let alone = processes.folder.run(env!("CARGO_BIN_EXE_client"), &[], "status\n").exits(0);
+    assert!(
+        alone.err.contains("none of the nodes in cluster.toml answers: start one, or write"),
+        "{}",
+        alone.err
+    );
+    let text = processes.folder.read("cluster.toml");
+    processes.folder.write("cluster.toml", &format!("{text}n4 = \"{}\"\n", addresses[0]));
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let ran = processes.folder.run(env!("CARGO_BIN_EXE_client"), &[], "wait leader\nstatus\n").exits(0);
+        let names_removed = ran.out.lines().any(|line| line.starts_with("n1 "));
+        if !names_removed && ran.out.contains("3 of 3 up, quorum 2: can commit") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{}", ran.out);
+    }
+    processes.folder.write("cluster.toml", &text);
     // Where they are stands in their logs alone.
     for &(new, _) in &added {
         processes.kill(new);

@@ -43,8 +43,14 @@ impl Picture {
         self.nodes.iter().find(|(name, _)| *name == node).map(|(_, view)| view)
     }
 
+    /// The nodes that are members: a node that was removed may run on.
+    fn members(&self) -> impl Iterator<Item = &NodeView> {
+        self.nodes.iter().filter(|(node, _)| self.members.contains(*node)).map(|(_, view)| view)
+    }
+
+    /// How many of the nodes are members.
     pub(super) fn count(&self) -> usize {
-        self.nodes.len()
+        self.members().count()
     }
 
     /// `n1 n2 n3 -> n1 n3 n4`, while the members change.
@@ -79,7 +85,7 @@ impl Picture {
     }
 
     pub(super) fn up_count(&self) -> usize {
-        self.nodes.iter().filter(|(_, view)| is_running(view)).count()
+        self.members().filter(|view| is_running(view)).count()
     }
 
     /// The newest term that a running node knows, or any node when none runs.
@@ -116,7 +122,7 @@ impl Picture {
     /// The likely reason why there is no leader: `none: 2 of 3 down, no quorum`.
     pub(super) fn why_no_leader(&self) -> String {
         let total = self.count();
-        let count = |is_so: fn(&NodeView) -> bool| self.nodes.iter().filter(|(_, view)| is_so(view)).count();
+        let count = |is_so: fn(&NodeView) -> bool| self.members().filter(|view| is_so(view)).count();
         if !self.decide(|_, view| view.life == Life::Up) {
             let parts = [
                 (count(|view| matches!(view.life, Life::Down(_))), "down"),

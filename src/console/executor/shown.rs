@@ -28,7 +28,8 @@ impl Console {
             _ if is_new => format!("raftlab: {nodes}"),
             0 => format!("raftlab: {nodes}"),
             last => {
-                format!("raftlab: {nodes}; continues from term {} with {last} log entries", picture.term())
+                let entries = if last == 1 { "log entry" } else { "log entries" };
+                format!("raftlab: {nodes}; continues from term {} with {last} {entries}", picture.term())
             }
         }
     }

@@ -229,9 +229,7 @@ pub(in crate::programs) fn loss(choice: &Choice, survivors: &Survivors) -> Vec<S
     }
     lines.extend(lost.map(|range| format!("  lost for certain: {range}, which were committed")));
     lines.extend(
-        kept.map(|range| {
-            format!("  {range} are kept, though others may have been committed in their places")
-        }),
+        kept.map(|range| format!("  kept: {range}, though others may have been committed in their places")),
     );
     lines.extend(open.map(|range| format!("  perhaps lost: {range}, which other survivors hold")));
     if survivors.may_hide_entries() {

@@ -1,18 +1,18 @@
 //! Which nodes a console has links to: those that it was told of, and those of which they tell.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
 use super::{RemoteLab, unexpected};
-use crate::lab::{LabError, Life};
+use crate::lab::{Lab, LabError, Life};
 use crate::links::Source;
-use crate::links::probe;
 use crate::node::Leadership;
 use crate::remote::node_link::{Listener, NodeLink};
 use crate::remote::protocol::{Answer, Question};
 use crate::server::{EntryView, LogView, WhichEntry};
 use crate::supervisor::Supervisor;
-use crate::types::{HostPort, NodeId};
+use crate::types::NodeId;
 
 impl RemoteLab {
     pub(super) fn link(&mut self, node: NodeId) -> io::Result<()> {
@@ -50,8 +50,13 @@ impl RemoteLab {
         for (node, address) in self.supervisor.iter().flat_map(Supervisor::addresses) {
             self.book.note(Source::Itself, node, address);
         }
+        let named: BTreeSet<NodeId> = self.links.values().flat_map(NodeLink::names).collect();
+        if !named.is_empty() {
+            self.forget_those_that_left(&named);
+        }
         for node in self.clients.nodes() {
-            if !self.links.contains_key(&node) && !self.forgotten.contains(&node) {
+            let is_there = named.is_empty() || named.contains(&node);
+            if is_there && !self.links.contains_key(&node) && !self.forgotten.contains(&node) {
                 // Without a thread for its link it is tried again.
                 let _ = self.follow(node);
             }
@@ -63,6 +68,19 @@ impl RemoteLab {
             let _ = self.recording().map(|question| link.ask(question));
         }
         self.agreed.agree(&self.links, &mut self.settings);
+    }
+
+    /// Forgets each node that is down and of which no other knows any more: it was removed from the cluster.
+    fn forget_those_that_left(&mut self, named: &BTreeSet<NodeId>) {
+        let has_left = |(node, link): &(&NodeId, &NodeLink)| {
+            !named.contains(node) && matches!(link.last_view().life, Life::Down(_))
+        };
+        let left: Vec<NodeId> = self.links.iter().filter(has_left).map(|(node, _)| *node).collect();
+        for node in left {
+            let _ = self.remove_node(node);
+        }
+        // One that comes again is followed again.
+        self.forgotten.retain(|node| named.contains(node));
     }
 
     /// Each change of the leader, as the nodes tell it.
@@ -114,12 +132,14 @@ impl RemoteLab {
 
     /// Why no node lets this program in, if that is so.
     pub fn refused(&self) -> Option<String> {
-        let is_alone = self.links.values().all(|link| link.member().is_none());
-        let refusal = |(node, address): (&NodeId, &HostPort)| {
-            let hello = self.clients.hello(*node);
-            let why = probe(address, *node, &self.remote.security, hello).err()?;
-            Some(format!("{node} at {address} does not let this program in: {why}"))
+        let refusal = |(node, link): (&NodeId, &NodeLink)| {
+            link.refused().map(|why| format!("{node} does not let this program in: {why}"))
         };
-        is_alone.then(|| self.remote.addresses.iter().find_map(refusal)).flatten()
+        (!self.answers()).then(|| self.links.iter().find_map(refusal)).flatten()
+    }
+
+    /// Whether any node answers.
+    pub fn answers(&self) -> bool {
+        self.links.values().any(|link| link.member().is_some())
     }
 }

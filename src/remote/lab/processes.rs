@@ -1,4 +1,4 @@
-//! What a console can do to whole processes, when its program has started them.
+//! What a console can do to whole processes, most of it when its program has started them.
 
 use std::io;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::lab::{Lab, LabError, Life, NodeOrder};
 use crate::links::{AddressBook, Notices};
 use crate::remote::RemoteCluster;
-use crate::remote::node_link::OnEvent;
+use crate::remote::node_link::{NodeLink, OnEvent};
 use crate::remote::protocol::{Answer, Question};
 use crate::remote::respondents::Respondents;
 use crate::state_machine::kv::KeyValue;
@@ -110,6 +110,31 @@ impl RemoteLab {
         }
         match self.existing(node)?.ask(Question::Order { order, lasting })? {
             Answer::Done(said) => Ok(said),
+            other => Err(unexpected(node, &other)),
+        }
+    }
+
+    /// The node of this name whose process a person has started: its files are new, or become new.
+    pub(super) fn add_started(&mut self, node: NodeId) -> Result<Member, LabError> {
+        self.forgotten.remove(&node);
+        self.catch_up();
+        self.links.get(&node).into_iter().for_each(NodeLink::dial);
+        // One that has just been started is about to call the others.
+        let until = self.now() + CONNECTED_WITHIN;
+        while self.links.get(&node).and_then(NodeLink::member).is_none() && self.now() < until {
+            self.wait(until);
+        }
+        let advising =
+            |error: LabError| error.advising(format!("start it first: node {node} --wipe --bind HOST:PORT"));
+        let unheard = |_| advising(LabError::new(format!("no process of {node} has been heard of")));
+        let link = self.existing(node).map_err(unheard)?;
+        let silent = || advising(LabError::new(format!("{node} does not answer")));
+        let member = link.member().ok_or_else(silent)?;
+        if !matches!(link.view().life, Life::Down(_)) {
+            return Ok(member);
+        }
+        match link.ask(Question::Renew)? {
+            Answer::Renewed(member) => Ok(member),
             other => Err(unexpected(node, &other)),
         }
     }

@@ -86,7 +86,7 @@ fn releases_understand_each_other_as_far_as_their_versions_overlap() {
     let other = processes.answer_of_n1(n2_calls(n1), VERSIONS, Epoch(2));
     assert!(other.is_err_and(|why| why.contains("n2's files are of epoch 2, n1's of epoch 1")));
     let other = processes.answer_of_n1(n2_calls(NodeId::new(3)), VERSIONS, Epoch::FIRST);
-    assert!(other.is_err_and(|why| why.contains("it looks for n3, this is n1")));
+    assert!(other.is_err_and(|why| why.contains("looks for n3, and n1 is here")));
     let mut running = processes.running.remove(&n1).expect("it runs");
     running.warning(&format!("not let in: {spoken}"));
     running.signal("TERM");
