@@ -171,7 +171,7 @@ impl<M: StateMachine> Lab for Cluster<M> {
     }
 
     fn watch_events(&mut self, filter: EventFilter) {
-        self.watch_messages(filter.shows_messages());
+        self.watch_messages(filter.shows_network());
     }
 
     fn kind(&self) -> LabKind {

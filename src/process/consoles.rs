@@ -80,7 +80,8 @@ impl Consoles {
         self.count.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// This console wants to see these events. Whether any console wants to see messages, and whether any follows each step.
+    /// This console wants to see these events. Whether any wants to see what the network decides, and whether any follows each
+    /// step.
     pub fn watch(&self, number: u64, filter: EventFilter, follow: bool) -> (bool, bool) {
         let mut attached = self.attached.lock();
         for console in attached.iter_mut().filter(|console| console.number == number) {
@@ -89,7 +90,7 @@ impl Consoles {
         let follows = attached.iter().any(|console| console.follows);
         let narrates = |console: &Console| !matches!(console.filter, EventFilter::On | EventFilter::Off);
         self.wants_details.store(follows || attached.iter().any(narrates), Ordering::Relaxed);
-        (attached.iter().any(|console| console.filter.shows_messages()), follows)
+        (attached.iter().any(|console| console.filter.shows_network()), follows)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -220,8 +221,8 @@ mod tests {
         assert!(told.is_empty(), "it is no turning point");
         assert_eq!(
             consoles.watch(number, EventFilter::Client, false),
-            (false, false),
-            "it shows no messages"
+            (true, false),
+            "it shows what the network loses"
         );
         consoles.observe(&applied);
         assert!(told.is_empty(), "it is no client's");

@@ -68,9 +68,9 @@ impl EventFilter {
         }
     }
 
-    /// Whether it shows messages.
-    pub fn shows_messages(self) -> bool {
-        matches!(self, EventFilter::Net | EventFilter::All | EventFilter::Heartbeats)
+    /// Whether it shows what the network decides: messages, or requests and answers of clients that are lost.
+    pub fn shows_network(self) -> bool {
+        matches!(self, EventFilter::Client | EventFilter::Net | EventFilter::All | EventFilter::Heartbeats)
     }
 }
 

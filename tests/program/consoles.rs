@@ -121,3 +121,43 @@ fn a_console_sees_each_message_once_and_the_logs_of_processes_merge() {
     assert!(logs(&[]).contains(" leads term "));
     assert!(logs(&["matrix"]).contains("\nn3 "), "{}", logs(&["matrix"]));
 }
+
+/// The first narrated line that holds each of these words, in any order: nodes tell what happens to them on links of their own.
+#[track_caller]
+fn narrated<const N: usize>(console: &Running, words: [&str; N]) -> [String; N] {
+    let mut found = [const { None }; N];
+    while found.iter().any(Option::is_none) {
+        let line = console.warning("");
+        let held = words.iter().zip(&mut found).filter(|(words, _)| line.contains(**words));
+        for (_, found) in held {
+            found.get_or_insert_with(|| line.clone());
+        }
+    }
+    found.map(|line| line.expect("each was found"))
+}
+
+/// `command 2 of c7, 36 bytes`.
+fn command_of(received: &str) -> &str {
+    received.split_once(" receives ").expect("a node receives it").1
+}
+
+#[test]
+fn a_console_sees_how_a_client_is_sent_on_and_asks_again() {
+    let mut processes = Processes::patient();
+    processes.start_all();
+    let mut console = attached(&processes);
+    console
+        .say("transfer n1\nwait leader n1 20s\nput x 1\ntransfer n2\nwait leader n2 20s\nwait stable 20s\n");
+    // The console's client takes n1 for the leader still.
+    console.say("events client\nput x 2\n");
+    let words = ["n1 receives command 2 of ", "n2 receives command 2 of ", "n1 rejects a request: n2 leads"];
+    let [first, second, _] = narrated(&console, words);
+    assert_eq!(command_of(&first), command_of(&second), "the same is asked");
+    console.answer("OK put x=2 [n2 ");
+    console.say("cut n2>clients\nput x 3 --timeout 20s\n");
+    let asked = console.warning("n2 receives command 3 of ");
+    console.warning(", which does not get the answer (link cut)");
+    client(&processes, "heal n2>clients\n").exits(0);
+    console.warning(&format!("n2 receives {}", command_of(&asked)));
+    console.answer("OK put x=3 [n2 ");
+}
