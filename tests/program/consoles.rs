@@ -161,3 +161,23 @@ fn a_console_sees_how_a_client_is_sent_on_and_asks_again() {
     console.warning(&format!("n2 receives {}", command_of(&asked)));
     console.answer("OK put x=3 [n2 ");
 }
+
+#[test]
+fn l15_a_process_is_sent_a_snapshot_in_bounded_parts_and_not_again_and_again() {
+    const PART: usize = 100;
+    let mut processes = Processes::patient();
+    processes.set(&format!("snapshot_part_bytes = {PART}\ntrailing_entries = 0"));
+    processes.start_all();
+    let script = "wait leader\ntransfer n1\nwait leader n1 20s\ncrash n3\nput a 1\nput b 2\nsnapshot n1\nevents net\n\
+                  restart n3\nwait converged 20s\nevents off\n";
+    let ran = client(&processes, script).exits(0);
+    let (_, size) = ran.out.split_once(" keys, ").expect("a snapshot was made");
+    let size: usize = size.split(' ').next().and_then(|size| size.parse().ok()).expect("its bytes");
+    let parts = ran.err.lines().filter(|line| line.contains(" -> n3 InstallSnapshot "));
+    let bytes = parts.filter_map(|line| line.split("bytes=").nth(1)?.split(' ').next()?.parse().ok());
+    let bytes: Vec<usize> = bytes.collect();
+    let sent: usize = bytes.iter().sum();
+    // A part whose answer is late is sent again.
+    assert!(sent >= size && sent < 2 * size, "{size} bytes, sent as {bytes:?}");
+    assert!(bytes.iter().all(|bytes| *bytes <= PART), "{bytes:?}");
+}

@@ -76,10 +76,14 @@ impl Processes {
     /// The same with long election timeouts: a transfer has as long as the shortest, and machines that test are busy.
     pub fn patient() -> Processes {
         let processes = Processes::founded();
-        let text = processes.folder.read("cluster.toml");
-        let settings = "election_min = \"800ms\"\nelection_max = \"1600ms\"\n\n[addresses]";
-        processes.folder.write("cluster.toml", &text.replace("[addresses]", settings));
+        processes.set("election_min = \"800ms\"\nelection_max = \"1600ms\"");
         processes
+    }
+
+    /// Puts settings into the file.
+    pub fn set(&self, lines: &str) {
+        let text = self.folder.read("cluster.toml");
+        self.folder.write("cluster.toml", &text.replace("[addresses]", &format!("{lines}\n\n[addresses]")));
     }
 
     /// Runs the program of this node to its end.

@@ -28,9 +28,7 @@ fn post(host: &str, path: &str, headers: &str, body: &str) -> Value {
 fn each_node_answers_http_and_a_repetition_at_another_is_applied_once() {
     let mut processes = Processes::founded();
     // Calls try as long as anything may take, on a machine that is busy.
-    let text = processes.folder.read("cluster.toml");
-    let settings = format!("client_timeout = \"{}s\"\n\n[addresses]", PATIENCE.as_secs());
-    processes.folder.write("cluster.toml", &text.replace("[addresses]", &settings));
+    processes.set(&format!("client_timeout = \"{}s\"", PATIENCE.as_secs()));
     let mut hosts = Vec::new();
     for node in NodeId::first(3) {
         processes.start_with(node, &["--http", "127.0.0.1:0"]);
