@@ -124,6 +124,13 @@ impl Folder {
         }
     }
 
+    /// A load on the processes that this file describes, for this time.
+    fn start_load(&self, config: &str, duration: &str) -> Running {
+        let options =
+            ["--connect", config, "--clients", "4", "--duration", duration, "--timeout", "20s", "--json"];
+        Running::of(self.command(env!("CARGO_BIN_EXE_client_load"), &options))
+    }
+
     fn start(&self, options: &[&str]) -> Running {
         Running::of(self.command(env!("CARGO_BIN_EXE_cluster"), options))
     }
@@ -183,6 +190,17 @@ impl Running {
     #[track_caller]
     fn warning(&self, words: &str) -> String {
         await_line(&self.err, words)
+    }
+
+    /// The end of a load: no call has failed, each outcome is known, and the history is linearizable.
+    #[track_caller]
+    fn served_all(&mut self) {
+        let (status, said) = self.end();
+        assert_eq!(status.code(), Some(0), "{said:?}");
+        let report: serde_json::Value =
+            said.iter().find_map(|line| serde_json::from_str(line).ok()).expect("a report");
+        assert_eq!(report["verdict"]["pass"], true, "{report}");
+        assert_eq!((&report["failed"], &report["unknown"]), (&0.into(), &0.into()), "{report}");
     }
 
     fn signal(&self, name: &str) {

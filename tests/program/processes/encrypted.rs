@@ -168,3 +168,23 @@ fn each_stranger_among_the_encrypted_is_told_why() {
     fs::remove_file(folder.join("n1.peer.key")).expect("it was there");
     processes.node(n1, &["--check-config"]).exits(78);
 }
+
+#[test]
+fn ten_thousand_connections_do_not_hold_up_an_encrypted_load() {
+    let mut processes = Processes::encrypted();
+    processes.start_all();
+    // Nothing, a part of a record's head, one that promises a longer record, and one too long for any.
+    processes.serves_among_ten_thousand(&[
+        b"",
+        b"\x16\x03",
+        b"\x16\x03\x01\x00\xff\x01\x00",
+        b"\x16\x03\x01\xff\xff\x01\x00\xff\xff",
+    ]);
+}
+
+#[test]
+fn an_encrypted_node_with_copied_files_is_told() {
+    let mut processes = Processes::encrypted();
+    processes.start_all();
+    processes.tells_a_copy_of_n2();
+}

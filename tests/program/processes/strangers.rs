@@ -1,5 +1,6 @@
 //! What is wrong between processes is told in a line, on both sides, and holds up nothing.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -18,7 +19,16 @@ use crate::Running;
 /// How often a stranger comes who is told the same.
 const TRIES: usize = 20;
 
+/// How many strangers stay: more than a node waits for.
+const STRANGERS_AT_A_TIME: usize = 300;
+
 impl Processes {
+    #[track_caller]
+    fn assert_all_run(&self) {
+        let leads = self.leads();
+        assert!(leads.contains("3 of 3 up"), "{leads}");
+    }
+
     /// A load is served while strangers say nothing, speak another protocol, only begin, or say these lies: a frame of
     /// 4 GiB, a first message that never ends.
     pub(super) fn serves_among_liars(&self, lies: &[&[u8]]) {
@@ -34,13 +44,50 @@ impl Processes {
                 }
             }
         }
-        let options = "--connect cluster.toml --clients 4 --duration 1s --timeout 20s --json";
-        let ran = self.folder.client_load(&options.split(' ').collect::<Vec<_>>()).exits(0);
-        let report: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
-        assert_eq!((&report["failed"], &report["unknown"]), (&0.into(), &0.into()), "{report}");
+        self.folder.start_load("cluster.toml", "1s").served_all();
         drop(open);
-        let leads = self.leads();
-        assert!(leads.contains("3 of 3 up"), "{leads}");
+        self.assert_all_run();
+    }
+
+    /// A load is served while 10,000 strangers come, each with one of these beginnings, and a byte more after a while.
+    pub(super) fn serves_among_ten_thousand(&self, beginnings: &'static [&'static [u8]]) {
+        let file = ClusterFile::read(&self.folder.read("cluster.toml")).expect("a good file");
+        let addresses: Vec<_> = file.addresses.into_values().collect();
+        let strangers = thread::spawn(move || {
+            let mut open = VecDeque::new();
+            for at in 0..10_000 {
+                let (round, node) = (at / addresses.len(), at % addresses.len());
+                let mut stranger = TcpStream::connect(&addresses[node]).expect("it listens");
+                // The node may have closed any of them already.
+                let _ = stranger.write_all(beginnings[round % beginnings.len()]);
+                open.push_back(stranger);
+                let dribbling = open.len() / 2;
+                let _ = open[dribbling].write_all(b"\x01");
+                if open.len() > STRANGERS_AT_A_TIME {
+                    open.pop_front();
+                }
+            }
+        });
+        self.folder.start_load("cluster.toml", "2s").served_all();
+        strangers.join().expect("each was accepted");
+        self.assert_all_run();
+    }
+
+    /// A second process with copies of n2's files is told that there is one already, and n1 tells it, too. Both run.
+    pub(super) fn tells_a_copy_of_n2(&self) {
+        fs::create_dir_all(self.folder.path("copied/n2")).expect("a folder");
+        for entry in fs::read_dir(self.folder.path("states/n2")).expect("its files are there") {
+            let entry = entry.expect("an entry");
+            if entry.file_name() != "lock" {
+                fs::copy(entry.path(), self.folder.path("copied/n2").join(entry.file_name()))
+                    .expect("a file");
+            }
+        }
+        let options = ["n2", "--states", "copied", "--bind", "127.0.0.1:0"];
+        let second = Running::of(self.folder.command(env!("CARGO_BIN_EXE_node"), &options));
+        second.warning("another process speaks for n2: stop one of the two");
+        self.running[&NodeId::new(1)].warning("another process speaks for n2: stop one of the two");
+        self.leads();
     }
 
     /// What n1 answers to this caller of these versions and this epoch.
@@ -117,20 +164,7 @@ fn each_mistake_with_addresses_and_files_is_told() {
     processes.running[&n1].warning("nowhere.invalid:7003: its name does not resolve");
     processes.start(n2);
     processes.running[&n1].warning("connected");
-    // A second process with copies of n2's files.
-    fs::create_dir_all(processes.folder.path("copied/n2")).expect("a folder");
-    for entry in fs::read_dir(processes.folder.path("states/n2")).expect("its files are there") {
-        let entry = entry.expect("an entry");
-        if entry.file_name() != "lock" {
-            fs::copy(entry.path(), processes.folder.path("copied/n2").join(entry.file_name()))
-                .expect("a file");
-        }
-    }
-    let options = ["n2", "--states", "copied", "--bind", "127.0.0.1:0"];
-    let second = Running::of(processes.folder.command(env!("CARGO_BIN_EXE_node"), &options));
-    second.warning("another process speaks for n2: stop one of the two");
-    processes.running[&n1].warning("another process speaks for n2: stop one of the two");
-    processes.leads();
+    processes.tells_a_copy_of_n2();
 }
 
 #[test]
@@ -144,25 +178,5 @@ fn idle_dribbling_and_lying_connections_do_not_hold_up_a_load() {
 fn ten_thousand_connections_do_not_hold_up_a_load() {
     let mut processes = Processes::patient();
     processes.start_all();
-    let file = ClusterFile::read(&processes.folder.read("cluster.toml")).expect("a good file");
-    let addresses: Vec<_> = file.addresses.into_values().collect();
-    let strangers = thread::spawn(move || {
-        let mut open = std::collections::VecDeque::new();
-        for at in 0..10_000 {
-            let mut stranger = TcpStream::connect(&*addresses[at % addresses.len()]).expect("it listens");
-            let _ = stranger.write_all(if at % 2 == 0 { b"raftlab\n" } else { b"" });
-            open.push_back(stranger);
-            // Dribbling ones stay a while.
-            if open.len() > 300 {
-                open.pop_front();
-            }
-        }
-    });
-    let options = "--connect cluster.toml --clients 4 --duration 2s --timeout 20s --json";
-    let ran = processes.folder.client_load(&options.split(' ').collect::<Vec<_>>()).exits(0);
-    let report: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
-    assert_eq!((&report["failed"], &report["unknown"]), (&0.into(), &0.into()), "{report}");
-    strangers.join().expect("each was accepted");
-    let leads = processes.leads();
-    assert!(leads.contains("3 of 3 up"), "{leads}");
+    processes.serves_among_ten_thousand(&[b"raftlab\n", b"", b"raftlab\n\xff\xff\xff\xff"]);
 }
