@@ -1,6 +1,7 @@
 //! Nodes in processes of their own: founded once, killed, restarted, stopped, and nothing that was answered is lost.
 
 mod backups;
+mod disks;
 #[cfg(feature = "tls")]
 mod encrypted;
 #[cfg(feature = "http")]
