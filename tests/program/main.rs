@@ -183,13 +183,13 @@ impl Running {
     /// The next answer that holds these words.
     #[track_caller]
     fn answer(&self, words: &str) -> String {
-        await_line(&self.out, words)
+        await_line(&self.out, words, &self.err)
     }
 
     /// The next warning or narration that holds these words.
     #[track_caller]
     fn warning(&self, words: &str) -> String {
-        await_line(&self.err, words)
+        await_line(&self.err, words, &self.out)
     }
 
     /// The end of a load: no call has failed, each outcome is known, and the history is linearizable.
@@ -246,14 +246,17 @@ fn lines_of(stream: impl Read + Send + 'static) -> Receiver<String> {
 }
 
 #[track_caller]
-fn await_line(lines: &Receiver<String>, words: &str) -> String {
+fn await_line(lines: &Receiver<String>, words: &str, others: &Receiver<String>) -> String {
     let deadline = Instant::now() + PATIENCE;
     let mut seen = Vec::new();
     loop {
         match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) if line.contains(words) => return line,
             Ok(line) => seen.push(line),
-            Err(reason) => panic!("no line with {words:?} ({reason}), only {seen:#?}"),
+            Err(reason) => {
+                let others: Vec<String> = others.try_iter().collect();
+                panic!("no line with {words:?} ({reason}), only {seen:#?}; elsewhere {others:#?}");
+            }
         }
     }
 }
