@@ -84,6 +84,8 @@ fn a_disk_and_a_clock_go_back_to_what_they_were_set_to_for_good() {
     let told = desk.lines("sleep 2s\nslow-disk n3 5ms for 1s\nslow-disk n3 7ms\nsleep 2s\nreset");
     assert!(told.contains("the disk of n3 is repaired after 3 s"), "{told}");
     assert!(told.ends_with("repaired the disk of n3 (slow)\n"), "{told}");
+    let told = desk.lines("fill-disk n3 for 1s\nsleep 2s");
+    assert!(told.contains("the disk of n3 is repaired after 1 s"), "{told}");
 }
 
 /// A line that lasts, or with a span a line that ends by itself.
