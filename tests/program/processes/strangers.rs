@@ -57,7 +57,7 @@ impl Processes {
             let mut open = VecDeque::new();
             for at in 0..10_000 {
                 let (round, node) = (at / addresses.len(), at % addresses.len());
-                let mut stranger = TcpStream::connect(&addresses[node]).expect("it listens");
+                let mut stranger = TcpStream::connect(&*addresses[node]).expect("it listens");
                 // The node may have closed any of them already.
                 let _ = stranger.write_all(beginnings[round % beginnings.len()]);
                 open.push_back(stranger);
