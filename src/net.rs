@@ -19,4 +19,7 @@ pub trait Transport: Send {
     ///
     /// It never blocks and never fails: what a full queue cannot take is dropped and counted, as on a real network.
     fn send(&self, envelopes: &mut Vec<Envelope>);
+
+    /// A receiver has dropped this message, which had reached its inbox: it is counted like all others that are lost.
+    fn dropped_by_receiver(&self, envelope: &Envelope);
 }

@@ -353,7 +353,7 @@ impl Server {
     }
 
     /// Drops a message's entries while the state machine lags: it is answered as if it had carried none, and the leader
-    /// sends them again.
+    /// sends them again. The message itself is delivered, so nothing is counted as dropped.
     fn shed_entries(&self, mut message: Message) -> Message {
         if let Body::AppendEntries { entries, .. } = &mut message.body
             && self.lags()

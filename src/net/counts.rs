@@ -121,6 +121,16 @@ impl Counts {
         });
     }
 
+    /// This one was counted as delivered, and its receiver has dropped it since. What was delivered before the link was
+    /// counted from zero again is not counted.
+    pub fn dropped_by_receiver(&self, envelope: &Envelope) {
+        let row = self.row(envelope.from, envelope.to);
+        let one_less = |delivered: u64| delivered.checked_sub(1);
+        if row.delivered.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok() {
+            add(&row.dropped, 1);
+        }
+    }
+
     /// These were counted as sent and delivered, but take another way, where they are counted again.
     pub fn not_sent(&self, envelopes: &[Envelope]) {
         self.each_link(envelopes, |row, count| {

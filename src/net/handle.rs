@@ -85,8 +85,9 @@ impl RouterHandle {
         let _ = self.ask(|answer| Control::Unregister(address, answer));
     }
 
-    /// Shows every message and its fate to this observer, until it is replaced. The express lanes are closed while
-    /// there is one, so that it misses none.
+    /// Shows every message that reaches the router, and its fate, to this observer, until it is replaced. The express lanes are
+    /// closed while there is one, so all messages go to the router. Those that its full inbox cannot take are counted and not
+    /// shown.
     pub fn observe(&self, observer: Option<Observer>) {
         let _ = self.ask(|answer| Control::Observe(observer, answer));
     }
@@ -114,5 +115,9 @@ impl Transport for RouterHandle {
                 self.routes.counts.dropped(&lost);
             }
         }
+    }
+
+    fn dropped_by_receiver(&self, envelope: &Envelope) {
+        self.routes.counts.dropped_by_receiver(envelope);
     }
 }

@@ -11,7 +11,9 @@ use crate::trace::{Flight, What};
 use crate::types::{NodeId, Time};
 
 impl EventLoop {
+    /// The disk is too far behind for this message: it is lost here, and counted as if the network had lost it.
     pub(super) fn drop_message(&self, envelope: &Envelope) {
+        self.transport.dropped_by_receiver(envelope);
         if let Some((node, what)) = lost(envelope, DropReason::Overflow) {
             self.tell(node, [what]);
         }

@@ -139,6 +139,23 @@ fn both_lanes_count_alike_while_rules_come_and_go() {
 }
 
 #[test]
+fn what_a_receiver_drops_is_counted_as_dropped_until_its_link_is_counted_from_zero() {
+    for express in [false, true] {
+        let (_router, handle) = router(express);
+        let inbox = listen(&handle, at(2), 16);
+        handle.send(&mut vec![vote(1, 2, 1), vote(1, 2, 2), vote(1, 2, 3)]);
+        let received = receive(&inbox, 3);
+        handle.dropped_by_receiver(&received[0]);
+        let counts = LinkCounts { sent: 3, delivered: 2, dropped: 1, ..LinkCounts::default() };
+        assert_eq!(handle.counts(), [(end(1), end(2), counts)]);
+        handle.remove_node(NodeId::new(1));
+        handle.add_node(NodeId::new(1));
+        handle.dropped_by_receiver(&received[1]);
+        assert_eq!(handle.counts(), [], "it was delivered before");
+    }
+}
+
+#[test]
 fn a_delayed_message_comes_late_and_a_link_keeps_its_order() {
     let (_router, handle) = router(true);
     let inbox = listen(&handle, at(2), 16);
