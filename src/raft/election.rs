@@ -62,15 +62,13 @@ impl Raft {
         self.send_to_voters(&Body::RequestVote { last: self.log.last(), cause });
     }
 
-    /// Figure 2, RequestVote. `handle_before_term_rule` has dropped the requests that must not
-    /// raise the term.
+    /// Figure 2, RequestVote. `handle_before_term_rule` has taken the requests for which this node withholds its vote.
     pub(super) fn handle_request_vote(&mut self, now: Time, from: Member, term: Term, last: EntryId) {
+        assert_eq!(self.withholds_vote(now, true), None, "a vote that is withheld is not decided here");
         let ours = self.log.last();
-        let withheld = self.withholds_vote(now, true);
         let reason = match self.voted_for {
             // Figure 2, RequestVote 1: reject if the term is over.
             _ if term < self.current_term => VoteReason::StaleTerm,
-            _ if let Some(reason) = withheld => reason,
             Some(candidate) if candidate == from => VoteReason::AlreadyGranted,
             Some(candidate) => VoteReason::VotedFor(candidate.node),
             // Figure 2, RequestVote 2: grant if there is no other vote and the log is at least as up-to-date (5.4.1).
