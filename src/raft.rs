@@ -249,15 +249,6 @@ impl Raft {
         self.beyond.fill(HardState { current_term, voted_for, retired, store_id, ..HardState::default() })
     }
 
-    /// The leader of the current term, if this node knows one and its election timer has not run out since.
-    pub fn leader(&self) -> Option<NodeId> {
-        match &self.role {
-            Role::Leader(_) => Some(self.id),
-            Role::Follower(follower) => follower.leader.map(|(leader, _)| leader.node),
-            Role::PreCandidate { .. } | Role::Candidate(_) => None,
-        }
-    }
-
     fn note(&mut self, event: Event) {
         self.effects.events.push(event);
     }

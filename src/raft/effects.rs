@@ -13,7 +13,7 @@ use super::event::Event;
 pub use super::log::Rebase;
 pub use super::membership::request::{Change, ChangeError, ChangeRequest};
 use super::message::Message;
-pub use super::reject::RejectReason;
+pub use super::reject::reason::RejectReason;
 pub use super::snapshot::tasks::{Needed, SnapshotReport, SnapshotTask};
 use crate::config::RaftSettings;
 use crate::types::{EntryId, LogIndex, Member, NodeId, Term};

@@ -12,7 +12,7 @@ pub use super::beyond::transfer::reason::{OrderIgnored, TransferError, TransferR
 use super::membership::configuration::Configuration;
 use super::membership::request::ChangeError;
 use super::message::Round;
-use super::reject::RejectReason;
+use super::reject::reason::RejectReason;
 use crate::types::{EntryId, LogIndex, NodeId, Term};
 
 /// One thing that happened in the core, in the words of the logs behind the node's name.

@@ -35,8 +35,7 @@ use self::configuration::Configuration;
 pub use self::configurations::Configurations;
 pub use self::configured::Configured;
 pub use self::role::MemberRole;
-use super::effects::{HardState, RejectReason};
-use super::entry::Entry;
+use super::effects::HardState;
 use super::message::Body;
 use super::role::{Leader, Progress, Role};
 use super::{Few, Raft, Recovered};
@@ -57,17 +56,6 @@ impl Raft {
             _ if self.retired => MemberRole::Retired,
             MemberRole::Unknown if self.may_campaign() => MemberRole::Leaves,
             role => role,
-        }
-    }
-
-    /// Why this node takes no client's request. One that was removed names a member that was left: its word is as old as its
-    /// log, and the one that is named knows more.
-    pub(super) fn not_leader(&self) -> RejectReason {
-        match self.leader() {
-            None if self.retired => {
-                RejectReason::Retired { member: self.configuration().voters.keys().next().copied() }
-            }
-            leader => RejectReason::NotLeader { leader },
         }
     }
 
@@ -109,14 +97,6 @@ impl Raft {
     /// Whether this node decides alone.
     pub(super) fn is_alone(&self) -> bool {
         self.configuration().is_alone(self.member())
-    }
-
-    /// Appends an entry to the log. A configuration is used from now on.
-    pub(super) fn append(&mut self, entry: Entry) {
-        if let Some(configured) = Configured::of(&entry) {
-            self.note_configuration(configured);
-        }
-        self.log.append(entry);
     }
 
     /// Sends this to every other voter.

@@ -32,6 +32,15 @@ impl Raft {
         self.voted_for
     }
 
+    /// The leader of the current term, if this node knows one and its election timer has not run out since.
+    pub fn leader(&self) -> Option<NodeId> {
+        match &self.role {
+            Role::Leader(_) => Some(self.id),
+            Role::Follower(follower) => follower.leader.map(|(leader, _)| leader.node),
+            Role::PreCandidate { .. } | Role::Candidate(_) => None,
+        }
+    }
+
     pub fn log(&self) -> &Log {
         &self.log
     }

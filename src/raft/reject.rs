@@ -1,42 +1,43 @@
-//! Why a node takes no client's request.
+//! Requests of clients that a node does not take in. They have certainly had no effect.
 
-use serde::{Deserialize, Serialize};
+pub mod reason;
 
-use crate::types::NodeId;
+use self::reason::RejectReason;
+use super::Raft;
+use super::effects::RequestId;
+use super::event::Event;
+use super::role::Leader;
 
-/// Why a command or a read was not taken in. It has certainly not been applied.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum RejectReason {
-    /// This node does not lead; perhaps that one does.
-    NotLeader {
-        /// The leader that this node follows, if it follows one and has no doubt of it.
-        leader: Option<NodeId>,
-    },
-    /// The node holds as many uncommitted bytes, or as many reads, as it may: try again later.
-    Busy,
-    /// This node was removed, and has heard of no leader since.
-    Retired {
-        /// One of the members that were left.
-        member: Option<NodeId>,
-    },
-}
-
-impl RejectReason {
-    /// In words, behind "rejects a read:".
-    pub fn of_read(self) -> String {
-        match self {
-            RejectReason::Busy => "too many reads are waiting".to_string(),
-            other => other.of_command(),
+impl Raft {
+    /// Why this node takes no client's request. One that was removed names a member that was left: its word is as old as its
+    /// log, and the one that is named knows more.
+    pub(super) fn not_leader(&self) -> RejectReason {
+        match self.leader() {
+            None if self.retired => {
+                RejectReason::Retired { member: self.configuration().voters.keys().next().copied() }
+            }
+            leader => RejectReason::NotLeader { leader },
         }
     }
 
-    /// In words, behind "rejects a request:".
-    pub fn of_command(self) -> String {
-        match self {
-            RejectReason::Busy => "too many bytes are uncommitted".to_string(),
-            RejectReason::NotLeader { leader: Some(leader) } => format!("{leader} leads"),
-            RejectReason::NotLeader { leader: None } => "no leader is known".to_string(),
-            RejectReason::Retired { .. } => "this node was removed".to_string(),
+    /// Tells a client that its request was not taken in. After a transfer it is told when the new leader is known.
+    pub(super) fn reject(&mut self, id: RequestId, read: bool, reason: RejectReason) {
+        if self.wait_for_successor(id, read, reason) {
+            return;
         }
+        self.note(Event::ClientRejected { read, reason });
+        if read {
+            self.effects.reads.push((id, Err(reason)));
+        } else {
+            self.effects.proposals.push((id, Err(reason)));
+        }
+    }
+
+    /// Rejects the requests that were waiting for this leader, which has stepped down.
+    pub(super) fn reject_waiting(&mut self, leader: Leader) {
+        for proposal in leader.gathered {
+            self.reject(proposal.id, false, RejectReason::NotLeader { leader: None });
+        }
+        self.reject_waiting_reads(leader.rounds);
     }
 }

@@ -6,8 +6,9 @@
 use super::effects::{Proposal, RejectReason};
 use super::entry::Entry;
 use super::event::{AppendOutcome, Event, StepDownReason};
+use super::membership::Configured;
 use super::message::{Ack, AppendResult, Beat, Body};
-use super::role::{Follower, Leader, ProgressState, Role};
+use super::role::{Follower, ProgressState, Role};
 use super::{Few, Raft};
 use crate::types::{EntryId, LogIndex, Member, NodeId, Time};
 
@@ -124,6 +125,14 @@ impl Raft {
         outcome
     }
 
+    /// Appends an entry to the log. A configuration is used from now on (section 6).
+    pub(super) fn append(&mut self, entry: Entry) {
+        if let Some(configured) = Configured::of(&entry) {
+            self.note_configuration(configured);
+        }
+        self.log.append(entry);
+    }
+
     fn truncate_from(&mut self, index: LogIndex) {
         let open = index > self.commit_index;
         assert!(open, "a committed entry is never removed (Figure 3, State Machine Safety)");
@@ -137,29 +146,18 @@ impl Raft {
 impl Raft {
     /// Takes in a client's command, if this node leads and has room for it.
     pub(super) fn propose(&mut self, now: Time, proposal: Proposal) {
-        let not_leader = self.not_leader();
-        let reason = match &mut self.role {
-            Role::Leader(leader) if leader.uncommitted_bytes < self.settings.uncommitted_bytes_max => {
-                if leader.gathered.is_empty() {
-                    leader.gather_until = now + self.settings.batch_window;
-                }
-                // Counted from here, so that what is gathered within one step is bounded too.
-                leader.uncommitted_bytes += proposal.content.weight();
-                leader.gathered.push(proposal);
-                return;
-            }
-            Role::Leader(_) => RejectReason::Busy,
-            _ => not_leader,
+        let Role::Leader(leader) = &mut self.role else {
+            return self.reject(proposal.id, false, self.not_leader());
         };
-        self.reject(proposal.id, false, reason);
-    }
-
-    /// Rejects the requests that were waiting for this leader, which has stepped down.
-    pub(super) fn reject_waiting(&mut self, leader: Leader) {
-        for proposal in leader.gathered {
-            self.reject(proposal.id, false, RejectReason::NotLeader { leader: None });
+        if leader.uncommitted_bytes >= self.settings.uncommitted_bytes_max {
+            return self.reject(proposal.id, false, RejectReason::Busy);
         }
-        self.reject_waiting_reads(leader.rounds);
+        if leader.gathered.is_empty() {
+            leader.gather_until = now + self.settings.batch_window;
+        }
+        // Counted from here, so that what is gathered within one step is bounded too.
+        leader.uncommitted_bytes += proposal.content.weight();
+        leader.gathered.push(proposal);
     }
 
     /// Appends the clients' commands that were gathered, all at once.
@@ -179,6 +177,14 @@ impl Raft {
             self.log.append(entry);
         }
         self.note(Event::CommandsAppended { first, last: self.log.last().index });
+    }
+
+    /// When this leader appends what it has gathered. While it hands over it appends nothing.
+    pub(super) fn append_due(&self) -> Time {
+        match &self.role {
+            Role::Leader(leader) if !leader.gathered.is_empty() && !self.hands_over() => leader.gather_until,
+            _ => Time::NEVER,
+        }
     }
 
     /// Sends each follower what it lacks, within its limits, and to all at least a heartbeat when a round begins.

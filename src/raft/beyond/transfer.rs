@@ -99,16 +99,9 @@ impl Raft {
         self.beyond.transfers.succession.is_some()
     }
 
+    /// Whether it hands over. What it appended meanwhile, its target would lack.
     pub(in crate::raft) fn hands_over(&self) -> bool {
         self.beyond.transfers.under_way.is_some()
-    }
-
-    /// When this leader appends what it has gathered. What it appended while it hands over, its target would lack.
-    pub(in crate::raft) fn append_due(&self) -> Time {
-        match &self.role {
-            Role::Leader(leader) if !leader.gathered.is_empty() && !self.hands_over() => leader.gather_until,
-            _ => Time::NEVER,
-        }
     }
 }
 

@@ -81,7 +81,7 @@ impl Configurations {
 }
 
 impl Raft {
-    pub(super) fn note_configuration(&mut self, configured: Configured) {
+    pub(in crate::raft) fn note_configuration(&mut self, configured: Configured) {
         let Configured { index, configuration } = configured.clone();
         self.configurations.append(configured);
         self.note(match self.role {

@@ -3,7 +3,7 @@
 use super::Transfers;
 use crate::raft::Raft;
 use crate::raft::effects::{RejectReason, RequestId};
-use crate::raft::event::{Event, StepDownReason};
+use crate::raft::event::StepDownReason;
 use crate::raft::role::{Leader, Role};
 use crate::types::Time;
 
@@ -28,20 +28,21 @@ impl Raft {
         self.reject_waiting(leader);
     }
 
-    /// Tells a client that its request was not taken in. After a transfer it is told when the new leader is known.
-    pub(in crate::raft) fn reject(&mut self, id: RequestId, read: bool, reason: RejectReason) {
-        if let Some(Succession { requests, .. }) = &mut self.beyond.transfers.succession
-            && matches!(reason, RejectReason::NotLeader { leader: None } | RejectReason::Retired { .. })
-            && requests.len() < WAITING_MAX
-        {
-            return requests.push((id, read));
+    /// A client's request is rejected. Whether its client waits for the name of the new leader, and is told then.
+    pub(in crate::raft) fn wait_for_successor(
+        &mut self,
+        id: RequestId,
+        read: bool,
+        reason: RejectReason,
+    ) -> bool {
+        let is_unknown =
+            matches!(reason, RejectReason::NotLeader { leader: None } | RejectReason::Retired { .. });
+        let Some(Succession { requests, .. }) = &mut self.beyond.transfers.succession else { return false };
+        let waits = is_unknown && requests.len() < WAITING_MAX;
+        if waits {
+            requests.push((id, read));
         }
-        self.note(Event::ClientRejected { read, reason });
-        if read {
-            self.effects.reads.push((id, Err(reason)));
-        } else {
-            self.effects.proposals.push((id, Err(reason)));
-        }
+        waits
     }
 
     /// Ends a step: sends the clients that wait to the new leader, or tells them that there is none.
