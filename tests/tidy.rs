@@ -205,7 +205,8 @@ const RULES: &[(&str, &[&str])] = &[
     // Committed entries are applied outside the core.
     ("All Servers 1", &["src/raft.rs", "src/raft/", "src/server/"]),
     ("All Servers 2", IN_RAFT),
-    ("Followers 1", IN_RAFT),
+    ("Followers 1, leaders", IN_RAFT),
+    ("Followers 1, candidates", IN_RAFT),
     ("Followers 2", IN_RAFT),
     ("Candidates 1", IN_RAFT),
     ("Candidates 2", IN_RAFT),
@@ -214,6 +215,8 @@ const RULES: &[(&str, &[&str])] = &[
     ("Leaders 1", IN_RAFT),
     ("Leaders 2", IN_RAFT),
     ("Leaders 3", IN_RAFT),
+    ("Leaders 3, if successful", IN_RAFT),
+    ("Leaders 3, if it fails", IN_RAFT),
     ("Leaders 4", IN_RAFT),
 ];
 const IN_RAFT: &[&str] = &["src/raft.rs", "src/raft/"];

@@ -86,6 +86,7 @@ impl Raft {
             self.reset_election_timer(now);
         }
         self.note(Event::VoteDecided { candidate: from.node, term, pre: false, reason });
+        // Figure 2, Followers 1, candidates: answer their requests.
         self.reply(from, Body::VoteReply { granted });
     }
 
@@ -119,7 +120,6 @@ impl Raft {
         self.role = Role::Leader(Leader {
             followers: BTreeMap::new(),
             no_op: next_index,
-            // Figure 2, Leaders 1: on election send a first AppendEntries to each server, then at every heartbeat.
             heartbeat_due: now,
             gathered: Vec::new(),
             gather_until: now,

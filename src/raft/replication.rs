@@ -48,7 +48,7 @@ impl Raft {
                 AppendResult::Matched(matched)
             }
         };
-        // Figure 2, Followers 1: answer the requests of leaders and candidates.
+        // Figure 2, Followers 1, leaders: answer their requests.
         let ack = self.beat(now, commit, beat);
         self.reply(from, Body::AppendReply { result, ack });
     }
@@ -190,6 +190,7 @@ impl Raft {
     /// Sends each follower what it lacks, within its limits, and to all at least a heartbeat when a round begins.
     pub(super) fn replicate(&mut self, now: Time) {
         let Role::Leader(leader) = &mut self.role else { return };
+        // Figure 2, Leaders 1: on election send a first AppendEntries to each server, then at every heartbeat.
         let heartbeat = now >= leader.heartbeat_due;
         if heartbeat {
             leader.heartbeat_due = now + self.settings.heartbeat;
@@ -262,12 +263,14 @@ impl Raft {
             AppendResult::Matched(index) if index > last => {}
             // All logs agree before the first entry.
             AppendResult::Matched(LogIndex(0)) if progress.next_index > LogIndex(1) => {}
+            // Figure 2, Leaders 3, if successful: update nextIndex and matchIndex.
             AppendResult::Matched(index) => {
                 if progress.matched(index, round) {
                     self.note_lag(now, from, index);
                     self.note(Event::AppendSucceeded { from, matched: index });
                 }
             }
+            // Figure 2, Leaders 3, if it fails: decrement nextIndex and try again.
             AppendResult::Conflict { rejected, term, first } => {
                 // The end of 5.3: skip the whole conflicting term, unless this leader has entries of it too.
                 let shared =
