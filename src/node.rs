@@ -111,9 +111,9 @@ impl Context {
         if let Some(recorder) = &self.recorder {
             recorder.observe(step, sent, || safety.standing(raft));
             // The clock that the links tell: a step whose messages another process sees has a lower number.
-            let order = recorder.clock().next();
-            self.flight_recorder.see_order(order);
-            return order;
+            let step_number = recorder.clock().next();
+            self.flight_recorder.see_order(step_number);
+            return step_number;
         }
         // Numbered while the checks are held: a step whose messages this one has seen has a lower number.
         self.flight_recorder.next_order()

@@ -160,7 +160,7 @@ impl Raft {
                 Input::Propose(proposal) => self.propose(now, proposal),
                 Input::Read(request) => reads.push(request),
                 Input::Persisted(id) => self.persisted(now, id),
-                Input::Snapshot(report) => self.note_snapshot(report),
+                Input::Snapshot(report) => self.handle_snapshot_report(report),
                 Input::Campaign => self.campaign(now),
                 Input::Transfer(target) => self.transfer(now, target),
                 Input::SetElectionTimer(after) => self.election_due = now + after,
@@ -179,7 +179,7 @@ impl Raft {
         self.leave_office_if_left_out(now);
         self.note_confirmed();
         self.replicate(now);
-        self.order_election();
+        self.send_timeout_now();
         self.confirm_reads();
         self.name_successor(now);
         self.forget_those_who_left(now);

@@ -353,8 +353,8 @@ impl EventLoop {
             ..Step::idle(self.server.raft(), self.clock_shown)
         };
         // Checked before any of its messages can reach another node.
-        let order = self.context.observe(self.server.raft(), &step, outbox.messages());
-        self.flight.end(order, &self.server, &outbox);
+        let step_number = self.context.observe(self.server.raft(), &step, outbox.messages());
+        self.flight.end(step_number, &self.server, &outbox);
         self.tell_step(now, &mut outbox);
         // Shown before the answers leave: a client with an answer finds its effect in the status.
         let status = self.server.status();

@@ -13,9 +13,9 @@
 //! | an answer arrives | `heard` | `membership/files`, `rounds` |
 //! | and it rejects, or acknowledges | `handle_loss`, `note_lag` | `membership/files`, `stall` |
 //! | AppendEntries leaves | `begin_round`, `beat_for` | `rounds`, `lease`, `membership/changes`, `transfer` |
-//! | an entry is committed | `note_committed_members` | `membership/leaving` |
+//! | an entry is committed | `apply_committed_members` | `membership/leaving` |
 //! | an election begins; a vote is durable, or late | `note_election`, `wait_for_votes`, `note_late_vote` | `stall` |
-//! | a step begins; a step ends | `note_if_held_up`; `serve_follower_reads`, `note_confirmed`, `confirm_reads`, `order_election`, `name_successor` | `stall`, `reads`, `freshness`, `transfer` |
+//! | a step begins; a step ends | `note_if_held_up`; `serve_follower_reads`, `note_confirmed`, `confirm_reads`, `send_timeout_now`, `name_successor` | `stall`, `reads`, `freshness`, `transfer` |
 //! | something is written | `complete_if_at_once` | `at_once` |
 //! | a leader begins | `tell_predecessor` | `transfer` |
 //! | settings change | `configure` | `configuring` |
@@ -217,7 +217,7 @@ impl Leader {
 
     /// What AppendEntries to this follower carries, with how long a claim of a lease is.
     pub(super) fn beat_for(&self, follower: NodeId, lease: Duration) -> Beat {
-        let Rounds { newest, confirmed, lease_from, .. } = self.rounds;
+        let Rounds { newest, confirmed_in_term: confirmed, lease_from, .. } = self.rounds;
         let (boot_id, answered) = self.followers[&follower].answers.seen_before;
         let lease = lease_from.map(|_| lease);
         Beat { round: newest, lease, answered, boot_id, confirmed }

@@ -28,7 +28,7 @@ impl Raft {
         }
         let from = std::mem::replace(&mut self.commit_index, index);
         self.note(Event::CommitAdvanced { from, to: index });
-        self.note_committed_members(from);
+        self.apply_committed_members(from);
         if let Role::Leader(leader) = &mut self.role {
             let committed = self.log.weight(from.next(), index);
             leader.uncommitted_bytes = leader.uncommitted_bytes.saturating_sub(committed);

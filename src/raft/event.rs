@@ -243,14 +243,14 @@ pub enum Event {
     #[display(
         "tells {target} to start an election: it holds the whole log; no lease rests on a round up to {round}"
     )]
-    TransferOrdered { target: NodeId, round: Round },
+    TimeoutNowSent { target: NodeId, round: Round },
     /// The target did not lead in time, and the leader leads on.
     #[display("gives up its transfer and leads on: {error}")]
     TransferGivenUp { error: TransferError },
     /// A transfer was requested, and no node fits.
     #[display("does not hand over: {error}")]
     TransferRefused { error: TransferError },
-    /// A leader ordered an election, and this node does not start one.
+    /// A leader sent TimeoutNow, and this node starts no election.
     #[display("does not start the election that {leader} ordered: {reason}")]
     OrderIgnored { leader: NodeId, reason: OrderIgnored },
     /// The leader heard too few followers for an election timeout.

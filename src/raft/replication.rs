@@ -215,7 +215,7 @@ impl Raft {
             let Some(progress) = leader.followers.get(&follower) else { break };
             let sending = matches!(progress.state, ProgressState::Snapshot(_));
             if !sending && progress.next_index <= self.log.base().index {
-                self.begin_transfer(follower);
+                self.begin_snapshot_transfer(follower);
                 break;
             }
             let limits = &self.settings;

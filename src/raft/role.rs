@@ -9,7 +9,7 @@ use super::effects::Proposal;
 use super::membership::configuration::Configuration;
 use super::membership::led::LeaderChange;
 use super::message::Round;
-pub use super::snapshot::sending::{Sending, Transfer};
+pub use super::snapshot::sending::{Sending, SnapshotTransfer};
 use crate::types::{LogIndex, Member, NodeId, StoreId, Time};
 
 /// What a node is at the moment.
@@ -90,7 +90,7 @@ pub enum ProgressState {
         in_flight: VecDeque<(LogIndex, usize)>,
     },
     /// It needs entries that the log no longer holds: a snapshot is sent, part by part (7).
-    Snapshot(Transfer),
+    Snapshot(SnapshotTransfer),
 }
 
 impl Role {

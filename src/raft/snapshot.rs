@@ -22,7 +22,7 @@ use super::membership::Configured;
 use super::message::{Body, InstallResult};
 use super::role::{ProgressState, Role};
 use crate::types::{EntryId, LogIndex, Member, Term, Time};
-use sending::Transfer;
+use sending::SnapshotTransfer;
 use tasks::{Needed, SnapshotReport, SnapshotTask};
 
 /// A snapshot that a follower is receiving.
@@ -42,7 +42,7 @@ impl Raft {
         self.snapshot
     }
 
-    pub(super) fn note_snapshot(&mut self, report: SnapshotReport) {
+    pub(super) fn handle_snapshot_report(&mut self, report: SnapshotReport) {
         match report {
             SnapshotReport::Saved(last) => self.cover(last),
             SnapshotReport::Read { to, last, offset, data, done } => {
@@ -77,7 +77,7 @@ impl Raft {
     pub(super) fn compact(&mut self) {
         // What this very step appended is not on its way to the disk yet: it stays until the next snapshot.
         let covered = self.snapshot.index.min(self.log.handed());
-        let wanted = self.transfers().map(|transfer| transfer.last.index).min().unwrap_or(covered);
+        let wanted = self.snapshot_transfers().map(|transfer| transfer.last.index).min().unwrap_or(covered);
         let settings = &self.settings;
         let first = self.log.base().index.next();
         // Whether all from here to what is covered stays. If it does, so does all from any later entry.
@@ -103,7 +103,7 @@ impl Raft {
     pub(super) fn forget_snapshots(&mut self) {
         let newest = self.snapshot.index;
         let mut but = Needed { newest, ..Needed::default() };
-        for sent in self.transfers().map(|transfer| transfer.last.index).filter(|sent| *sent < newest) {
+        for sent in self.snapshot_transfers().map(|transfer| transfer.last.index).filter(|sent| *sent < newest) {
             if !but.sent.contains(&sent) {
                 but.sent.push(sent);
             }
@@ -114,7 +114,7 @@ impl Raft {
         }
     }
 
-    fn transfers(&self) -> impl Iterator<Item = &Transfer> {
+    fn snapshot_transfers(&self) -> impl Iterator<Item = &SnapshotTransfer> {
         let followers = match &self.role {
             Role::Leader(leader) => Some(leader.followers.values()),
             _ => None,

@@ -68,7 +68,7 @@ fn raft_row(event: &Event) -> Row {
             (Info, Election, Answered, "D 3.10")
         }
         Event::TransferStarted { .. } => (Warn, Election, Unasked, "D 3.10"),
-        Event::TransferOrdered { .. } => (Info, Election, OnRequest, "D 3.10"),
+        Event::TimeoutNowSent { .. } => (Info, Election, OnRequest, "D 3.10"),
         Event::TransferGivenUp { .. } => (Warn, Election, Unasked, "D 3.10"),
         Event::TransferRefused { .. } => (Info, Election, Answered, "D 3.10"),
         Event::OrderIgnored { .. } => (Info, Election, OnRequest, "D 3.10"),

@@ -52,14 +52,14 @@ impl Raft {
         let own = self.member();
         let Role::Leader(leader) = &mut self.role else { return };
         // That a quorum has answered it stays true when the members change. Leases do not rest on this number.
-        if leader.rounds.confirmed == leader.rounds.newest {
+        if leader.rounds.confirmed_in_term == leader.rounds.newest {
             return;
         }
         let confirmed = leader.confirmed_round(self.configurations.effective(), own);
         let rounds = &mut leader.rounds;
         rounds.began.forget_before(confirmed);
-        rounds.confirmed = if self.commit_index >= leader.no_op { confirmed } else { 0 };
-        if rounds.confirmed > 0 {
+        rounds.confirmed_in_term = if self.commit_index >= leader.no_op { confirmed } else { 0 };
+        if rounds.confirmed_in_term > 0 {
             let as_of = &mut self.beyond.freshness.as_of;
             *as_of = (*as_of).max(rounds.began.at(confirmed));
         }

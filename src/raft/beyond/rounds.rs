@@ -18,7 +18,7 @@ pub struct Rounds {
     pub newest: Round,
     pub began: RoundTimes,
     /// The newest round that a quorum has answered; zero until the no-op is committed too.
-    pub confirmed: Round,
+    pub confirmed_in_term: Round,
     /// Reads that wait for a quorum to answer a round, in the order of their rounds.
     pub reads: VecDeque<WaitingRead>,
     /// Reads are waiting for a round that has not started.

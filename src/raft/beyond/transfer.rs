@@ -1,16 +1,16 @@
 //! Leadership transfer (D 3.10): a leader hands over to a follower that holds all it has, and no call fails for it.
 //!
 //! While it hands over, a leader appends no command: it keeps those that come and sends what is in its log. When the
-//! target holds all of that, it is told to start an election at once, and again at each heartbeat, since the first order
+//! target holds all of that, TimeoutNow tells it to start an election at once, and again at each heartbeat, since the first
 //! may be lost; where any node will do, another one is told then. The leader steps down only for the higher term that
 //! follows. Its clients wait until it knows the new leader, and are sent there by name. If no election comes within the
 //! shortest election timeout, it gives up, appends what it kept and leads on.
 //!
-//! - *Late orders.* An order names the leader's newest round and the last entry of its log. A node that has heard a later
+//! - *Late messages.* TimeoutNow names the leader's newest round and the last entry of its log. A node that has heard a later
 //!   round, holds another last entry or has no vote to give itself ignores it: the leader may have given up since.
 //! - *Leases.* A promise to withhold a vote delays the target's election too. So a leader that hands over claims no lease,
-//!   and before the order leaves it waives those of all its rounds so far: reads by lease become reads by round. The
-//!   order and the target's RequestVote carry that waiver. It frees a vote that was withheld for one of these rounds, and no
+//!   and before TimeoutNow leaves it waives those of all its rounds so far: reads by lease become reads by round. TimeoutNow
+//!   and the target's RequestVote carry that waiver. It frees a vote that was withheld for one of these rounds, and no
 //!   other: not for a later round of the same leader, not for another leader, and not one that may have been promised
 //!   before a restart. So a late copy frees nothing that was claimed since.
 //!
@@ -56,7 +56,7 @@ pub(crate) struct Transfers {
     succession: Option<Succession>,
     /// The newest round that this node has heard, with its term.
     pub heard: (Term, Round),
-    /// Who ordered this node's newest election, and the term of that.
+    /// Whose TimeoutNow began this node's newest election, and the term of that.
     predecessor: Option<(Term, Member)>,
 }
 
@@ -67,16 +67,16 @@ struct HandOver {
     until: Time,
     /// Any other voter would do as well.
     any: bool,
-    /// The target is to be told to start an election, for the first time or again.
-    order_due: bool,
-    ordered: bool,
+    /// The target is to be sent TimeoutNow, for the first time or again.
+    timeout_now_due: bool,
+    timeout_now_sent: bool,
 }
 
 impl HandOver {
     /// Who is told to start an election, of those that hold the whole log, in order. Where any will do, each in turn: the
     /// one before may withhold its vote.
     fn next_target(&self, ready: &[NodeId]) -> Option<NodeId> {
-        let again = ready.contains(&self.target) && !(self.any && self.ordered);
+        let again = ready.contains(&self.target) && !(self.any && self.timeout_now_sent);
         let next = || ready.iter().find(|node| **node > self.target).or(ready.first()).copied();
         if again { Some(self.target) } else { next().filter(|_| self.any) }
     }
@@ -184,7 +184,7 @@ impl Raft {
     ) {
         let until = now + self.settings.election_min;
         let transfers = &mut self.beyond.transfers;
-        transfers.under_way = Some(HandOver { target, reason, until, any, order_due: true, ordered: false });
+        transfers.under_way = Some(HandOver { target, reason, until, any, timeout_now_due: true, timeout_now_sent: false });
         transfers.failure = None;
         if let Role::Leader(leader) = &mut self.role {
             leader.rounds.lease_from = None;
@@ -193,8 +193,8 @@ impl Raft {
     }
 
     /// Ends a step: tells the target to start its election, when it holds all that this leader does.
-    pub(in crate::raft) fn order_election(&mut self) {
-        let Some(hand_over) = self.beyond.transfers.under_way.filter(|hand_over| hand_over.order_due) else {
+    pub(in crate::raft) fn send_timeout_now(&mut self) {
+        let Some(hand_over) = self.beyond.transfers.under_way.filter(|hand_over| hand_over.timeout_now_due) else {
             return;
         };
         let last = self.log.last();
@@ -210,8 +210,8 @@ impl Raft {
         let round = leader.rounds.newest;
         assert!(leader.rounds.lease_from.is_none(), "no lease rests on rounds that are waived (D 3.10)");
         self.beyond.transfers.under_way =
-            Some(HandOver { target, order_due: false, ordered: true, ..hand_over });
-        self.note(Event::TransferOrdered { target, round });
+            Some(HandOver { target, timeout_now_due: false, timeout_now_sent: true, ..hand_over });
+        self.note(Event::TimeoutNowSent { target, round });
         self.send(target, Body::Extra(Extra::TimeoutNow { round, last }));
     }
 
@@ -238,7 +238,7 @@ impl Raft {
         let error = TransferError::GivenUp { target, after: self.settings.election_min, reason: unfit };
         self.note(Event::TransferGivenUp { error: error.clone() });
         if let Role::Leader(leader) = &mut self.role {
-            // A target that hears of a later round ignores an order that is still on its way.
+            // A target that hears of a later round ignores a TimeoutNow that is still on its way.
             leader.rounds.wanted = true;
         }
         let wait = self.settings.heartbeat * READY_HEARTBEATS;
@@ -251,11 +251,11 @@ impl Raft {
         }
     }
 
-    /// A round of heartbeats begins: the order is due again, or a transfer to the preferred node.
+    /// A round of heartbeats begins: TimeoutNow is due again, or a transfer to the preferred node.
     pub(super) fn mind_transfers(&mut self, now: Time) {
         let committed = std::mem::replace(&mut self.beyond.transfers.committed, self.commit_index);
         if let Some(hand_over) = &mut self.beyond.transfers.under_way {
-            hand_over.order_due = true;
+            hand_over.timeout_now_due = true;
             return;
         }
         let ready = self.configuration().preferred.filter(|node| self.is_ready(now, *node, committed));
@@ -285,7 +285,7 @@ impl Raft {
     /// The leader of this term hands over to this node: it starts an election at once (D 3.10).
     pub(super) fn handle_timeout_now(&mut self, now: Time, leader: Member, round: Round, last: EntryId) {
         let waiver = Waiver { term: self.current_term, round };
-        let mut ignored = self.order_ignored(now, waiver, last);
+        let mut ignored = self.timeout_now_ignored(now, waiver, last);
         if ignored.is_none() {
             self.free_vote(waiver);
             ignored = self.is_vote_on_hold(now).then_some(OrderIgnored::Withheld);
@@ -302,8 +302,8 @@ impl Raft {
         }
     }
 
-    /// Why an order with this waiver, of a leader whose log ends so, starts no election.
-    fn order_ignored(&self, now: Time, waiver: Waiver, theirs: EntryId) -> Option<OrderIgnored> {
+    /// Why TimeoutNow with this waiver, of a leader whose log ends so, starts no election.
+    fn timeout_now_ignored(&self, now: Time, waiver: Waiver, theirs: EntryId) -> Option<OrderIgnored> {
         let ours = self.log.last();
         if !self.may_campaign() {
             return Some(OrderIgnored::NoVote);

@@ -32,7 +32,7 @@ impl Raft {
     }
 
     /// Entries behind this index were committed.
-    pub(in crate::raft) fn note_committed_members(&mut self, from: LogIndex) {
+    pub(in crate::raft) fn apply_committed_members(&mut self, from: LogIndex) {
         if self.configurations.newest().is_none_or(|newest| newest.index <= from) {
             return;
         }

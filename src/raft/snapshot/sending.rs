@@ -5,7 +5,7 @@ use crate::types::{EntryId, Time};
 
 /// A snapshot on its way to a follower.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
-pub struct Transfer {
+pub struct SnapshotTransfer {
     pub last: EntryId,
     /// Where the part begins that the follower needs next.
     pub offset: u64,
@@ -37,7 +37,7 @@ pub enum Sending {
     },
 }
 
-impl Transfer {
+impl SnapshotTransfer {
     /// The follower needs the part that begins here. False when the answer is old.
     pub fn advance_to(&mut self, next: u64) -> bool {
         // A follower that needs the first part has nothing: it crashed, or what it had received was damaged. One that is sent
@@ -59,6 +59,6 @@ impl Transfer {
     /// Begins again, not before this moment, with the newest snapshot: nothing of this one was used.
     pub fn postpone(&mut self, newest: EntryId, until: Time) {
         let last = if newest.index > self.last.index { newest } else { self.last };
-        *self = Transfer { last, offset: 0, sending: Sending::Postponed { until }, ..*self };
+        *self = SnapshotTransfer { last, offset: 0, sending: Sending::Postponed { until }, ..*self };
     }
 }

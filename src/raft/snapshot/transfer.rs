@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::sending::{Sending, Transfer};
+use super::sending::{Sending, SnapshotTransfer};
 use super::tasks::SnapshotTask;
 use crate::raft::Raft;
 use crate::raft::event::Event;
@@ -20,7 +20,7 @@ const PAUSE_DOUBLINGS_MAX: u32 = 6;
 
 impl Raft {
     /// The snapshot on its way to this follower, if this node leads and sends one.
-    fn transfer_mut(&mut self, follower: NodeId) -> Option<&mut Transfer> {
+    fn snapshot_transfer_mut(&mut self, follower: NodeId) -> Option<&mut SnapshotTransfer> {
         match &mut self.role {
             Role::Leader(leader) => match &mut leader.followers.get_mut(&follower)?.state {
                 ProgressState::Snapshot(transfer) => Some(transfer),
@@ -31,13 +31,13 @@ impl Raft {
     }
 
     /// The follower lacks what this log no longer holds.
-    pub(in crate::raft) fn begin_transfer(&mut self, follower: NodeId) {
+    pub(in crate::raft) fn begin_snapshot_transfer(&mut self, follower: NodeId) {
         let last = self.snapshot;
         let Role::Leader(leader) = &mut self.role else { return };
         let Some(progress) = leader.followers.get_mut(&follower) else { return };
         progress.next_index = last.index.next().max(progress.match_index.next());
         progress.state =
-            ProgressState::Snapshot(Transfer { last, offset: 0, sending: Sending::Read, failures: 0 });
+            ProgressState::Snapshot(SnapshotTransfer { last, offset: 0, sending: Sending::Read, failures: 0 });
         self.note(Event::SnapshotSending { to: follower, last });
         self.effects.snapshots.push(SnapshotTask::Read { to: follower, last, offset: 0 });
     }
@@ -45,7 +45,7 @@ impl Raft {
     /// A part was read: it is sent, if it is still the one that the follower needs.
     pub(super) fn send_part(&mut self, to: NodeId, last: EntryId, offset: u64, data: Arc<[u8]>, done: bool) {
         let round = self.newest_round();
-        let Some(transfer) = self.transfer_mut(to) else { return };
+        let Some(transfer) = self.snapshot_transfer_mut(to) else { return };
         let again = transfer.sending == Sending::ReadAgain;
         let read = again || transfer.sending == Sending::Read;
         if transfer.last == last && transfer.offset == offset && read {
@@ -57,7 +57,7 @@ impl Raft {
     /// Sends the part again that is not answered after a while, or begins with one that was postponed.
     pub(in crate::raft) fn repeat_part(&mut self, now: Time, follower: NodeId) {
         let round = self.newest_round();
-        let Some(transfer) = self.transfer_mut(follower) else { return };
+        let Some(transfer) = self.snapshot_transfer_mut(follower) else { return };
         transfer.sending = match transfer.sending {
             Sending::Sent { round: sent, .. } if round >= sent + ROUNDS_PATIENT => Sending::ReadAgain,
             Sending::Postponed { until } if now >= until => Sending::Read,
@@ -74,7 +74,7 @@ impl Raft {
     /// The follower could not use what arrived: damaged on its way, or as damaged as the file here.
     fn note_unusable(&mut self, now: Time, follower: NodeId, last: EntryId) {
         let (newest, heartbeat) = (self.snapshot, self.settings.heartbeat);
-        let Some(transfer) = self.transfer_mut(follower) else { return };
+        let Some(transfer) = self.snapshot_transfer_mut(follower) else { return };
         if transfer.last != last || !transfer.was_sent() {
             return;
         }
@@ -95,7 +95,7 @@ impl Raft {
     /// What the follower could not use is whole here: it was damaged on its way.
     pub(super) fn send_again(&mut self, to: NodeId, last: EntryId) {
         let newest = self.snapshot;
-        if let Some(transfer) = self.transfer_mut(to)
+        if let Some(transfer) = self.snapshot_transfer_mut(to)
             && transfer.last == last
             && let Sending::Checked { until } = transfer.sending
         {
@@ -119,7 +119,7 @@ impl Raft {
             InstallResult::Unusable => self.note_unusable(now, from, last),
             InstallResult::Installed => self.note_installed(from, last),
             InstallResult::Next(next) => {
-                if let Some(transfer) = self.transfer_mut(from)
+                if let Some(transfer) = self.snapshot_transfer_mut(from)
                     && transfer.last == last
                     && transfer.advance_to(next)
                 {
@@ -133,7 +133,7 @@ impl Raft {
     /// The follower holds all that this snapshot covers.
     fn note_installed(&mut self, from: NodeId, last: EntryId) {
         let round = self.newest_round();
-        let sent = self.transfer_mut(from).is_some_and(|transfer| transfer.last == last);
+        let sent = self.snapshot_transfer_mut(from).is_some_and(|transfer| transfer.last == last);
         let Role::Leader(leader) = &mut self.role else { return };
         if leader.followers.get_mut(&from).is_some_and(|progress| progress.matched(last.index, round)) {
             self.note(Event::AppendSucceeded { from, matched: last.index });

@@ -1,4 +1,4 @@
-//! Why a leader hands over, why it does not, and why its order is ignored: the words of events and of the console.
+//! Why a leader hands over, why it does not, and why TimeoutNow is ignored: the words of events and of the console.
 
 use std::fmt;
 use std::time::Duration;
@@ -72,7 +72,7 @@ pub enum Unfit {
     NotElected,
 }
 
-/// Why a node does not start the election that its leader ordered.
+/// Why a node does not start the election for which its leader sent TimeoutNow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum OrderIgnored {

@@ -41,10 +41,10 @@ fn command(id: RequestId) -> Input {
     Input::Propose(Proposal { id, content: Content::Command { origin, command: Payload::from_text("[]") } })
 }
 
-/// The orders to start an election that were sent to a node.
-fn orders(said: &Said, node: u8) -> usize {
-    let order = |body: &&&Body| matches!(body, Body::Extra(Extra::TimeoutNow { .. }));
-    said.to(node).iter().filter(order).count()
+/// How many TimeoutNow were sent to a node.
+fn timeouts_now(said: &Said, node: u8) -> usize {
+    let timeout_now = |body: &&&Body| matches!(body, Body::Extra(Extra::TimeoutNow { .. }));
+    said.to(node).iter().filter(timeout_now).count()
 }
 
 /// The leaders that clients were told when their commands were rejected.
@@ -59,29 +59,29 @@ fn told(said: &Said) -> Vec<Option<u8>> {
 }
 
 #[test]
-fn the_order_leaves_when_the_target_holds_the_whole_log_and_no_command_is_added() {
+fn timeout_now_leaves_when_the_target_holds_the_whole_log_and_no_command_is_added() {
     let mut bench = leader();
     bench.step_all(vec![command(1), to(2), command(2)]);
     assert_eq!(bench.raft.log().last(), id(4, 2), "commands that come with the request wait, too");
     let mut bench = leader();
     bench.step(command(1));
     let said = bench.step_all(vec![to(2), command(2)]);
-    assert_eq!((orders(&said, 2), bench.raft.log().last()), (0, id(5, 2)), "n2 lacks entry 5");
+    assert_eq!((timeouts_now(&said, 2), bench.raft.log().last()), (0, id(5, 2)), "n2 lacks entry 5");
     let said = hold(&mut bench, 2, 5);
-    let order = Body::Extra(Extra::TimeoutNow { round: bench.led().rounds.newest, last: id(5, 2) });
-    assert!(said.to(2).contains(&&order), "{said:?}");
+    let timeout_now = Body::Extra(Extra::TimeoutNow { round: bench.led().rounds.newest, last: id(5, 2) });
+    assert!(said.to(2).contains(&&timeout_now), "{said:?}");
     assert_eq!(bench.raft.log().last(), id(5, 2), "command 2 is kept");
     assert_eq!(bench.raft.hands_over_to(), Some(NodeId::new(2)));
 }
 
 #[test]
-fn the_order_is_repeated_at_each_heartbeat_and_not_between() {
+fn timeout_now_is_repeated_at_each_heartbeat_and_not_between() {
     let mut bench = leader();
     let first = bench.step(to(2));
     let between = hold(&mut bench, 2, 4);
     let beat = bench.round();
-    assert_eq!([&first, &between, &beat].map(|said| orders(said, 2)), [1, 0, 1]);
-    assert_eq!(orders(&beat, 3), 0);
+    assert_eq!([&first, &between, &beat].map(|said| timeouts_now(said, 2)), [1, 0, 1]);
+    assert_eq!(timeouts_now(&beat, 3), 0);
 }
 
 #[test]
@@ -157,8 +157,8 @@ fn of_those_that_fit_the_one_that_holds_most_is_chosen_and_refusals_name_each() 
 fn a_leader_that_has_heard_no_follower_yet_hands_over_to_the_first_that_holds_its_log() {
     let mut bench = Bench::leader(&RaftSettings::default(), recovered(EntryId::ZERO, 3, 1));
     let said = bench.step(Input::Transfer(None));
-    assert_eq!((bench.raft.hands_over_to(), orders(&said, 2)), (Some(NodeId::new(2)), 0));
-    assert_eq!(orders(&hold(&mut bench, 3, 4), 3), 1);
+    assert_eq!((bench.raft.hands_over_to(), timeouts_now(&said, 2)), (Some(NodeId::new(2)), 0));
+    assert_eq!(timeouts_now(&hold(&mut bench, 3, 4), 3), 1);
     assert_eq!(bench.raft.hands_over_to(), Some(NodeId::new(3)));
 }
 
@@ -166,7 +166,7 @@ fn a_leader_that_has_heard_no_follower_yet_hands_over_to_the_first_that_holds_it
 fn where_any_will_do_another_one_is_told_at_the_next_heartbeat() {
     let mut bench = leader();
     let said = [bench.step(Input::Transfer(None)), bench.round(), bench.round()];
-    assert_eq!(said.each_ref().map(|said| (orders(said, 2), orders(said, 3))), [(1, 0), (0, 1), (1, 0)]);
+    assert_eq!(said.each_ref().map(|said| (timeouts_now(said, 2), timeouts_now(said, 3))), [(1, 0), (0, 1), (1, 0)]);
 }
 
 /// The leader of the bench holds a lease, by the answer to a round that claimed one.
@@ -209,7 +209,7 @@ fn claim(bench: &mut Bench, leader: u8, term: u64, round: Round) {
     bench.hear(leader, term, body);
 }
 
-fn order(round: Round) -> Body {
+fn timeout_now(round: Round) -> Body {
     Body::Extra(Extra::TimeoutNow { round, last: id(4, 2) })
 }
 
@@ -221,9 +221,9 @@ fn ignored(said: &Said) -> Option<OrderIgnored> {
 }
 
 #[test]
-fn an_order_starts_an_election_at_once_and_frees_the_targets_own_vote() {
+fn timeout_now_starts_an_election_at_once_and_frees_the_targets_own_vote() {
     let mut bench = follower(7);
-    let said = bench.hear(1, 2, order(7));
+    let said = bench.hear(1, 2, timeout_now(7));
     let waiver = Waiver { term: Term(2), round: 7 };
     assert_eq!(said.to(2), [&Body::RequestVote { last: id(4, 2), cause: Cause::Transfer(waiver) }]);
     assert_eq!(bench.raft.current_term(), Term(3));
@@ -233,7 +233,7 @@ fn an_order_starts_an_election_at_once_and_frees_the_targets_own_vote() {
 fn new_files_that_handed_over_under_a_members_name_are_sent_the_log_as_before() {
     const NEW: u64 = 95;
     let mut bench = Bench::follower(3, &RaftSettings::default(), recovered(EntryId::ZERO, 4, 2));
-    bench.hear_files(1, NEW, 2, order(7));
+    bench.hear_files(1, NEW, 2, timeout_now(7));
     bench.hear(2, 3, Body::VoteReply { granted: true });
     hold(&mut bench, 2, 5);
     bench.answer_files(1, NEW, Ack::default(), AppendResult::Matched(LogIndex(5)));
@@ -243,16 +243,16 @@ fn new_files_that_handed_over_under_a_members_name_are_sent_the_log_as_before() 
 }
 
 #[test]
-fn a_late_order_is_ignored() {
+fn a_late_timeout_now_is_ignored() {
     let other_last = Body::Extra(Extra::TimeoutNow { round: 7, last: id(5, 2) });
     let ours = OrderIgnored::OtherLast { theirs: id(5, 2), ours: id(4, 2) };
-    for (body, reason) in [(order(6), OrderIgnored::LaterRound), (other_last, ours)] {
+    for (body, reason) in [(timeout_now(6), OrderIgnored::LaterRound), (other_last, ours)] {
         let mut bench = follower(7);
         let said = bench.hear(1, 2, body);
         assert_eq!((ignored(&said), bench.raft.current_term()), (Some(reason), Term(2)));
     }
     let mut bench = follower(7);
-    let said = bench.hear(1, 1, order(7));
+    let said = bench.hear(1, 1, timeout_now(7));
     assert_eq!((said.messages, bench.raft.current_term()), (vec![], Term(2)), "of an earlier term");
 }
 
@@ -285,7 +285,7 @@ fn a_promise_from_before_a_restart_is_freed_by_no_waiver() {
     let mut bench = Bench::follower(3, &RaftSettings::default(), recovered);
     assert!(!votes(&mut bench, 2, 7));
     claim(&mut bench, 1, 2, 7);
-    let said = bench.hear(1, 2, order(7));
+    let said = bench.hear(1, 2, timeout_now(7));
     assert_eq!(ignored(&said), Some(OrderIgnored::Withheld), "nor does it campaign itself");
 }
 
