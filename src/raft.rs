@@ -5,10 +5,10 @@
 //! from a source of chance that is not seeded, touches a file or a socket, starts a thread or writes a log line.
 //!
 //! Reading order: [`message`] and [`effects`] (what goes in and out), [`role`], [`entry`] and [`log`] (the state), then
-//! the rules, split as Figure 2 is: `election` (5.2, 5.4.1), `replication` (5.3), `commit` (5.4.2), `snapshot` (7).
-//! `durability` says what the disk holds, `invariants` what must hold after every step. What is not in Figure 2 is in
-//! `beyond`, and `beyond.rs` says where Figure 2 meets it. The figure's rules are tagged where they are obeyed, each once: search
-//! for its name.
+//! the rules, split as Figure 2 is: `election` (5.2, 5.4.1), `replication` (5.3), `commit` (5.4.2); `snapshot` (7) and
+//! [`membership`] (6). `durability` says what the disk holds, `invariants` what must hold after every step, [`reject`] why a
+//! request is not taken in, [`event`] what is told of a step, and `readers` what others may read. What is not in Figure 2 is in
+//! `beyond`, and `beyond.rs` says where Figure 2 meets it. Each rule is tagged where it is obeyed: search for `Figure 2, Leaders 3`.
 
 #[cfg(test)]
 mod bench;
@@ -54,7 +54,7 @@ type Few<T> = SmallVec<[T; 8]>;
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Raft {
     id: NodeId,
-    /// Its files, of those that there ever were under its name.
+    /// Tells its files from others that were under its name.
     store_id: StoreId,
     pub(crate) settings: RaftSettings,
 
@@ -202,7 +202,7 @@ impl Raft {
 
     fn receive(&mut self, now: Time, message: Message) {
         let Message { from, to, term, files, body } = message;
-        // What files under this name were answered that are gone says nothing to these.
+        // An answer to the files that this name had before says nothing to those that it has now.
         let to_others = files.answered != 0 && files.answered != self.store_id;
         let from = Member { node: from, store_id: files.sender };
         if to != self.id

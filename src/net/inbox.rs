@@ -42,7 +42,7 @@ pub struct InboxReceiver {
     room: Arc<Room>,
     bell: Arc<Bell>,
     spin: Spin,
-    /// It is there.
+    /// Dropped with the receiver: see [`Inbox::receiver`].
     _alive: Arc<()>,
 }
 

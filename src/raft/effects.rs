@@ -41,7 +41,8 @@ pub enum Input {
     Configure(Box<RaftSettings>),
     /// Change the members (the console's `add`, `remove` and so on).
     Change(ChangeRequest),
-    /// The machine's other clock moved this much further than this node's since the last step: its own may have stood still.
+    /// The wall clock moved this much further than this node's clock since the last step: the node's clock may have stood
+    /// still.
     ClockJumped(Duration),
 }
 

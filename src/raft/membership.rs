@@ -16,8 +16,8 @@
 //! counts for the new ones, and they take the old ones' place by a change of the members like any other. Each message
 //! names its sender's files, each answer also those that it answers.
 //!
-//! **Messages of anyone are answered** (D 4.1): a node may hear of a leader or a candidate before its log tells it that
-//! this is a member. Who is asked does not judge that; who counts the answers does, by its own configuration.
+//! **A node answers leaders and candidates, members or not** (D 4.1): its log may not name them yet. Whether an answer counts
+//! is decided by the node that asked, by its own configuration.
 
 mod changes;
 pub mod configuration;
@@ -138,6 +138,12 @@ impl Raft {
 }
 
 impl Leader {
+    /// What is known of this member; none while other files have its name.
+    pub(super) fn progress_of(&self, member: Member) -> Option<&Progress> {
+        let progress = self.followers.get(&member.node);
+        progress.filter(|progress| progress.answers.store_id == member.store_id)
+    }
+
     /// The largest value that a quorum has reached: `own` is what this node has, `of` says what a follower has. What
     /// other files than those that the configuration names have reached counts for nothing.
     pub fn quorum_value<T: Copy + Ord + Default>(
@@ -147,12 +153,7 @@ impl Leader {
         of: impl Fn(&Progress) -> T,
     ) -> T {
         configuration.quorum_value(|member| {
-            if member == own.0 {
-                return own.1;
-            }
-            let progress = self.followers.get(&member.node);
-            let progress = progress.filter(|progress| progress.answers.store_id == member.store_id);
-            progress.map_or_else(T::default, &of)
+            if member == own.0 { own.1 } else { self.progress_of(member).map_or_else(T::default, &of) }
         })
     }
 }

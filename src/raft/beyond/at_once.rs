@@ -17,7 +17,7 @@ impl Raft {
 
     /// A write is handed out. Whether it is durable at once.
     pub(in crate::raft) fn complete_if_at_once(&mut self, now: Time, id: WriteId) -> bool {
-        let at_once = self.beyond.at_once && !self.configuration().is_alone(self.member());
+        let at_once = self.beyond.at_once && !self.is_alone();
         if at_once {
             self.persisted(now, id);
         }

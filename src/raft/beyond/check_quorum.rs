@@ -4,7 +4,7 @@
 
 use crate::raft::Raft;
 use crate::raft::event::{Event, StepDownReason};
-use crate::raft::role::{Leader, Role};
+use crate::raft::role::{Leader, Progress, Role};
 use crate::types::{Member, Time};
 
 impl Raft {
@@ -40,9 +40,8 @@ impl Raft {
         if let Role::Leader(leader) = &self.role {
             let (since, own) = (now - self.settings.election_max, self.member());
             let answers = |member: Member| {
-                let progress = leader.followers.get(&member.node);
-                let progress = progress.filter(|progress| progress.answers.store_id == member.store_id);
-                member == own || progress.is_some_and(|progress| progress.answers.heard > since)
+                let heard = |progress: &Progress| progress.answers.heard > since;
+                member == own || leader.progress_of(member).is_some_and(heard)
             };
             let (heard, quorum) = self.configuration().tally(answers);
             self.note(Event::QuorumLost { heard, quorum });

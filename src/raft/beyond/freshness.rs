@@ -5,6 +5,10 @@
 //! answered. A follower is told, for each round, which of its answers the leader had seen when that round began, and
 //! which round a quorum has answered; when it gave that answer it knows on its own clock. So the round began later than
 //! that, and what the leader had committed since then holds all that was answered to clients before.
+//!
+//! An example. n3 answers round 7 at 10.0 s on its own clock. Round 8 begins when the leader has seen this answer, and
+//! says so: round 8 began after 10.0 s. A later round says that a quorum has answered round 8, with a commit index of 40:
+//! when n3 has applied entry 40, its state holds all that was answered to any client before 10.0 s.
 
 use super::message::Beat;
 use super::rounds::RoundTimes;

@@ -62,14 +62,15 @@ pub enum Asker {
 /// What a leader knows of a follower beyond Figure 2, from its answers.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Answers {
-    /// When it last answered in this term; when the term began, or the settings changed, if that was later.
+    /// Its silence is counted from here: its last answer in this term, or the beginning of the term, or the last change of
+    /// the settings, whichever was latest.
     pub heard: Time,
     pub round: Round,
     /// The boot that answered last, and the newest round that this boot answered.
     pub seen: (BootId, Round),
     /// What `seen` was when the leader's newest round began.
     pub seen_before: (BootId, Round),
-    /// When it last answered in this term; none before the first answer.
+    /// Its last real answer in this term; none before the first.
     pub answered: Option<Time>,
     /// Its files: those that answered last; before that, those that the configuration names.
     pub store_id: StoreId,

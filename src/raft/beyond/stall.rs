@@ -123,8 +123,7 @@ impl Raft {
         let mut due: Few<Time> = leader.followers.values().filter_map(|one| self.better_from(one)).collect();
         due.sort_unstable();
         let better_by = |member: Member, time: Time| {
-            let progress = leader.followers.get(&member.node);
-            let progress = progress.filter(|progress| progress.answers.store_id == member.store_id);
+            let progress = leader.progress_of(member);
             progress.and_then(|progress| self.better_from(progress)).is_some_and(|from| from <= time)
         };
         let reached = |time: &Time| self.configuration().reached(|member| better_by(member, *time));

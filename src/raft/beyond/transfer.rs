@@ -320,8 +320,9 @@ impl Raft {
         None
     }
 
-    /// This node leads. A leader that handed over since it is left out sends its clients here once it hears of that. New
-    /// files under a member's name hear of it as the member does, for as long as that is one.
+    /// This node leads. A predecessor that handed over because it is left out of the members would not hear of that: it is
+    /// sent heartbeats for the longest election timeout, and sends its clients here. If its name is still a member's, with
+    /// other files, the name is sent heartbeats in any case.
     pub(in crate::raft) fn tell_predecessor(&mut self, now: Time) {
         let next_index = self.log.last().index.next();
         let Some((term, predecessor)) = self.beyond.transfers.predecessor else { return };

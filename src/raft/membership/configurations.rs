@@ -37,8 +37,8 @@ impl Configurations {
         self.0.last()
     }
 
-    /// The one before the newest, and the newest. The first was committed when the newest was proposed, unless the newest
-    /// takes it back.
+    /// The one before the newest, and the newest. A change begins only once the one before it is committed, so the first of
+    /// them was committed then; unless it is a joint one that the newest takes back.
     pub fn newest_two(&self) -> [Option<&Configured>; 2] {
         let mut from_end = self.0.iter().rev();
         let newest = from_end.next();

@@ -3,9 +3,9 @@
 //! - A leader that is left out leads on until `C_new` is committed, and counts itself for nothing (section 6). Then it
 //!   hands over to a voter that holds all it has, and steps down after one shortest election timeout in any case.
 //! - Others that are left out are sent entries until they have answered with the commit index of `C_new`, but no longer
-//!   than the longest election timeout: who knows starts no election any more (D 4.2.3).
-//! - Who knows that a committed configuration leaves its files out is *retired*, also after a restart. It answers as
-//!   before, since others may need its vote for what it still holds, and campaigns never.
+//!   than the longest election timeout: a node that knows that it is left out starts no election any more (D 4.2.3).
+//! - A node that knows that a committed configuration leaves its files out is *retired*, also after a restart. It never
+//!   campaigns. It answers as before, since others may need its vote for what it still holds.
 
 use super::Configured;
 use super::configuration::Configuration;
