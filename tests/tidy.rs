@@ -190,6 +190,9 @@ const PAPER: &[&str] = &[
 /// Lines that these files may have together, without their tests.
 const PAPER_LINES_MAX: usize = 1700;
 
+/// Where the functions are listed that Figure 2 calls for the extras.
+const EXTRAS_TABLE: &str = "src/raft/beyond.rs";
+
 /// Extras below `src/raft/beyond` that no file of Figure 2 may name: it calls what `beyond.rs` lists.
 const EXTRAS: &[&str] = &["check_quorum", "freshness", "lease", "stall"];
 
@@ -298,6 +301,16 @@ fn each_rule_of_figure_2_is_tagged_once() {
 #[test]
 fn figure_2_can_be_read_in_one_sitting() {
     complain(&paper(&sources(&["src"], &["rs"])));
+}
+
+#[test]
+fn the_table_of_extras_lists_what_figure_2_calls() {
+    let mut sources = sources(&["src/raft"], &["rs"]);
+    sources.extend(self::sources(&["src"], &["rs"]).into_iter().filter(|file| file.path == "src/raft.rs"));
+    complain(&extras_table(&sources));
+    let table = sources.iter_mut().find(|file| file.path == EXTRAS_TABLE).expect("it is there");
+    table.text = table.text.replace("| `heard` |", "| `herd` |");
+    assert_eq!(extras_table(&sources).len(), 2, "one is missing, and one is called nowhere");
 }
 
 #[test]
@@ -503,6 +516,34 @@ fn paper(sources: &[Source]) -> Vec<String> {
             .push(format!("src/raft.rs:1: Figure 2 has {lines} lines, not {PAPER_LINES_MAX}: {remedy}"));
     }
     complaints
+}
+
+/// Functions of the extras that Figure 2 calls and the table lacks, and those that it lists and Figure 2 does not call.
+fn extras_table(sources: &[Source]) -> Vec<String> {
+    let (mut offered, mut called, mut listed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for Source { path, text } in sources {
+        let is_table = path == EXTRAS_TABLE;
+        if is_table || path.starts_with("src/raft/beyond/") {
+            let offers = if is_table { "pub(super) fn " } else { "pub(in crate::raft) fn " };
+            let names =
+                text.lines().filter_map(|line| line.trim_start().strip_prefix(offers)?.split('(').next());
+            offered.extend(names.map(str::to_string));
+        } else if PAPER.contains(&path.as_str()) {
+            let code = code_only(text);
+            let tokens = tokens(without_tests(&code));
+            let calls = tokens.windows(3).filter(|three| three[0].text == "." && three[2].text == "(");
+            called.extend(calls.map(|three| three[1].text.to_string()));
+        }
+        if is_table {
+            let rows = text.lines().filter_map(|line| line.strip_prefix("//! | ")?.split('|').nth(1));
+            listed.extend(rows.flat_map(|row| row.split('`').skip(1).step_by(2)).map(str::to_string));
+        }
+    }
+    let missing = offered.intersection(&called).filter(|name| !listed.contains(*name));
+    let missing = missing.map(|name| format!("{EXTRAS_TABLE}:1: Figure 2 calls {name}: add it to the table"));
+    let stale = listed.difference(&called);
+    let stale = stale.map(|name| format!("{EXTRAS_TABLE}:1: Figure 2 does not call {name}: remove it"));
+    missing.chain(stale).collect()
 }
 
 fn rule_tags(sources: &[Source]) -> Vec<String> {

@@ -1,24 +1,28 @@
 //! What this core does beyond Figure 2: extras, each in a file of its own, and the places where Figure 2 meets them.
 //!
-//! The files of Figure 2 name no extra. They call a function at these moments; most functions are here:
+//! The files of Figure 2 hold what the extras keep, in fields and types of the extras' own, and say nothing of what an extra
+//! does. They call a function at these moments; a test compares the table with the calls:
 //!
 //! | moment | function | extras |
 //! |---|---|---|
+//! | a step begins | `note_if_held_up` | `stall` |
 //! | a message arrives, before its term counts | `handle_before_term_rule` | `prevote`, and the gate |
+//! | a message of an extra arrives | `receive_extra` | `prevote`, `reads`, `transfer`, `membership/files` |
+//! | a client reads; a clock may have stood still | `read`; `renounce_lease` | `reads`, `lease` |
+//! | a person asks for it | `campaign`, `transfer`, `configure` | `lease`, `transfer`, `configuring` |
 //! | a vote is wanted | `withholds_vote`: the gate | `check_quorum`, `lease` |
-//! | the election timer runs out | `prepare_election` | `lease`, `membership`, `stall`, `prevote` |
-//! | a leader's timers run out | `resign_if_due` | `check_quorum`, `stall`, `transfer` |
-//! | commands are appended; a leader steps down; a request is rejected | `append_due`; `leave_office`; `reject` | `transfer` |
-//! | AppendEntries arrives | `beat` | `reads`, `freshness`, `lease`, `transfer` |
+//! | the election timer runs out | `prepare_election`, `campaign_due` | `lease`, `membership`, `stall`, `prevote` |
+//! | a leader's timers run out | `resign_if_due`, `resignation_due` | `check_quorum`, `stall`, `transfer` |
+//! | an election begins; a vote is durable, or late | `note_election`, `wait_for_votes`, `note_late_vote` | `stall` |
+//! | a leader begins; it steps down | `tell_predecessor`; `leave_office` | `transfer` |
+//! | commands are appended | `hands_over` | `transfer` |
+//! | AppendEntries leaves | `begin_round`, `beat_for` | `rounds`, `lease`, `membership/changes`, `transfer` |
+//! | AppendEntries arrives; it is answered | `beat`; `ack` | `reads`, `freshness`, `lease`, `transfer` |
 //! | an answer arrives | `heard` | `membership/files`, `rounds` |
 //! | and it rejects, or acknowledges | `handle_loss`, `note_lag` | `membership/files`, `stall` |
-//! | AppendEntries leaves | `begin_round`, `beat_for` | `rounds`, `lease`, `membership/changes`, `transfer` |
 //! | an entry is committed | `apply_committed_members` | `membership/leaving` |
-//! | an election begins; a vote is durable, or late | `note_election`, `wait_for_votes`, `note_late_vote` | `stall` |
-//! | a step begins; a step ends | `note_if_held_up`; `serve_follower_reads`, `note_confirmed`, `confirm_reads`, `send_timeout_now`, `name_successor` | `stall`, `reads`, `freshness`, `transfer` |
-//! | something is written | `complete_if_at_once` | `at_once` |
-//! | a leader begins | `tell_predecessor` | `transfer` |
-//! | settings change | `configure` | `configuring` |
+//! | term and vote are compared; something is written | `fill`; `complete_if_at_once` | `lease`, `at_once` |
+//! | a step ends | `serve_follower_reads`, `note_confirmed`, `send_timeout_now`, `confirm_reads`, `name_successor` | `reads`, `freshness`, `transfer` |
 //!
 //! A leader's rounds of heartbeats (`rounds`) are what reads, leases and freshness rest on.
 
@@ -75,7 +79,7 @@ impl Beyond {
         Beyond { boot_id, vote_hold, ..Beyond::default() }
     }
 
-    pub fn fill(&self, hard_state: HardState) -> HardState {
+    pub(super) fn fill(&self, hard_state: HardState) -> HardState {
         HardState { withheld_votes: self.vote_hold.ever, ..hard_state }
     }
 }

@@ -103,7 +103,9 @@ impl Raft {
     pub(super) fn forget_snapshots(&mut self) {
         let newest = self.snapshot.index;
         let mut but = Needed { newest, ..Needed::default() };
-        for sent in self.snapshot_transfers().map(|transfer| transfer.last.index).filter(|sent| *sent < newest) {
+        for sent in
+            self.snapshot_transfers().map(|transfer| transfer.last.index).filter(|sent| *sent < newest)
+        {
             if !but.sent.contains(&sent) {
                 but.sent.push(sent);
             }

@@ -54,7 +54,7 @@ impl VoteHold {
         VoteHold { until, until_without: until, ever, ..VoteHold::default() }
     }
 
-    pub fn campaign_due(&self) -> Time {
+    pub(in crate::raft) fn campaign_due(&self) -> Time {
         if self.campaign_waits { self.until } else { Time::NEVER }
     }
 }

@@ -184,7 +184,8 @@ impl Raft {
     ) {
         let until = now + self.settings.election_min;
         let transfers = &mut self.beyond.transfers;
-        transfers.under_way = Some(HandOver { target, reason, until, any, timeout_now_due: true, timeout_now_sent: false });
+        transfers.under_way =
+            Some(HandOver { target, reason, until, any, timeout_now_due: true, timeout_now_sent: false });
         transfers.failure = None;
         if let Role::Leader(leader) = &mut self.role {
             leader.rounds.lease_from = None;
@@ -194,7 +195,8 @@ impl Raft {
 
     /// Ends a step: tells the target to start its election, when it holds all that this leader does.
     pub(in crate::raft) fn send_timeout_now(&mut self) {
-        let Some(hand_over) = self.beyond.transfers.under_way.filter(|hand_over| hand_over.timeout_now_due) else {
+        let Some(hand_over) = self.beyond.transfers.under_way.filter(|hand_over| hand_over.timeout_now_due)
+        else {
             return;
         };
         let last = self.log.last();

@@ -36,8 +36,12 @@ impl Raft {
         let Role::Leader(leader) = &mut self.role else { return };
         let Some(progress) = leader.followers.get_mut(&follower) else { return };
         progress.next_index = last.index.next().max(progress.match_index.next());
-        progress.state =
-            ProgressState::Snapshot(SnapshotTransfer { last, offset: 0, sending: Sending::Read, failures: 0 });
+        progress.state = ProgressState::Snapshot(SnapshotTransfer {
+            last,
+            offset: 0,
+            sending: Sending::Read,
+            failures: 0,
+        });
         self.note(Event::SnapshotSending { to: follower, last });
         self.effects.snapshots.push(SnapshotTask::Read { to: follower, last, offset: 0 });
     }

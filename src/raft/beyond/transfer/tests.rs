@@ -166,7 +166,10 @@ fn a_leader_that_has_heard_no_follower_yet_hands_over_to_the_first_that_holds_it
 fn where_any_will_do_another_one_is_told_at_the_next_heartbeat() {
     let mut bench = leader();
     let said = [bench.step(Input::Transfer(None)), bench.round(), bench.round()];
-    assert_eq!(said.each_ref().map(|said| (timeouts_now(said, 2), timeouts_now(said, 3))), [(1, 0), (0, 1), (1, 0)]);
+    assert_eq!(
+        said.each_ref().map(|said| (timeouts_now(said, 2), timeouts_now(said, 3))),
+        [(1, 0), (0, 1), (1, 0)]
+    );
 }
 
 /// The leader of the bench holds a lease, by the answer to a round that claimed one.
