@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::leadership::Leaders;
 use super::measures::{Measures, Meters};
-use crate::server::{EndReason, RoleName, Status};
-use crate::types::{NodeId, Term};
+use crate::server::{EndReason, Status};
+use crate::types::NodeId;
 
 /// Wakes those who wait for a change in any node of a cluster.
 #[derive(Debug, Default)]
@@ -115,8 +115,8 @@ impl Board {
 
     pub(super) fn show(&self, status: Status) {
         let before = std::mem::replace(&mut self.shown.lock().status, status);
-        if led(&before) != led(&status) {
-            self.leaders.leads(self.node, led(&status));
+        if before.led() != status.led() {
+            self.leaders.leads(self.node, status.led());
         }
         if before != status {
             self.changes.announce();
@@ -129,11 +129,6 @@ impl Board {
         self.leaders.leads(self.node, None);
         self.changes.announce();
     }
-}
-
-/// The term that a node of this status leads.
-fn led(status: &Status) -> Option<Term> {
-    (status.role == RoleName::Leader).then_some(status.term)
 }
 
 #[cfg(test)]

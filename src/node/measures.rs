@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::server::{RoleName, Status};
+use crate::server::Status;
 use crate::types::{LogIndex, NodeId, Term};
 
 /// The classes of durations: 0.1 ms, and each of the others twice the one before; the last ends at 6.6 s.
@@ -143,7 +143,7 @@ impl StepMeter {
             self.leader = Some(leader);
             meters.leader_changes.fetch_add(1, Ordering::Relaxed);
         }
-        let led = (status.role == RoleName::Leader).then_some(status.term);
+        let led = status.led();
         if led != self.led {
             self.followed.clear();
             self.led = led;
@@ -174,7 +174,7 @@ impl StepMeter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::EntryId;
+    use crate::types::{EntryId, RoleName};
 
     #[test]
     fn each_duration_is_in_its_class() {

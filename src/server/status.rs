@@ -93,6 +93,13 @@ pub struct LogView {
     pub commit: LogIndex,
 }
 
+impl Status {
+    /// The term that it leads.
+    pub fn led(&self) -> Option<Term> {
+        (self.role == RoleName::Leader).then_some(self.term)
+    }
+}
+
 impl LogView {
     /// The same with the newest entries, up to this number.
     pub(crate) fn newest(mut self, entries: usize) -> LogView {

@@ -10,7 +10,6 @@ use super::agenda::Act;
 use super::draw::Scenario;
 use super::{Run, ms};
 use crate::faults::{End, LinkScope, NetChange};
-use crate::server::RoleName;
 use crate::types::{NodeId, Random};
 
 impl Scenario {
@@ -104,7 +103,7 @@ impl Run<'_> {
         let names = self.names.clone();
         let mut leads = |name: &NodeId| {
             let node = self.simulation.node(*name);
-            (node.is_running() && node.status.role == RoleName::Leader).then_some(node.status.term)
+            node.status.led().filter(|_| node.is_running())
         };
         names.into_iter().filter_map(|name| Some((leads(&name)?, name))).max().map(|(_, name)| name)
     }
