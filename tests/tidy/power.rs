@@ -128,7 +128,7 @@ fn rules_are_tagged_once_in_their_place() {
     let twice = all.clone() + &tag("Leaders 4");
     assert_lines(
         &rule_tags(&file("src/raft.rs", &twice)),
-        &["src/raft.rs:19 and src/raft.rs:20: 'Leaders 4'"],
+        &["src/raft.rs:22 and src/raft.rs:23: 'Leaders 4'"],
     );
     let unknown = all.clone() + &tag("Leaders 5") + "/// Figure 2, of which documentation may speak.\n";
     assert_lines(&rule_tags(&file("src/raft.rs", &unknown)), &["src/raft.rs:20: 'Leaders 5' is no rule"]);
