@@ -12,6 +12,7 @@ mod entries;
 mod exchange;
 pub mod frame;
 mod lateness;
+mod ledger;
 pub mod report;
 mod requests;
 pub mod shape;
@@ -19,13 +20,10 @@ pub mod snapshots;
 mod status;
 pub(crate) mod waiting;
 
-use std::collections::VecDeque;
-
-use crate::ascending::Ascending;
 use crate::config::RaftSettings;
 use crate::protocol::{Envelope, Packet, Response};
 use crate::raft::Raft;
-use crate::raft::effects::{ChangeError, Input, RejectReason, RequestId, SnapshotReport, WriteId};
+use crate::raft::effects::{Input, RejectReason, RequestId, SnapshotReport, WriteId};
 use crate::raft::message::{Body, Message};
 use crate::raft::role::Role;
 use crate::state_machine::Machine;
@@ -42,8 +40,8 @@ pub use crate::types::RoleName;
 
 use self::applier::{Applier, Task};
 use self::lateness::Lateness;
-use self::snapshots::{Schedule, SnapshotWork};
-use self::waiting::Waiting;
+use self::ledger::Ledger;
+use self::snapshots::SnapshotWork;
 
 /// What one step takes in.
 #[derive(Default)]
@@ -59,6 +57,7 @@ pub struct Server {
     raft: Raft,
     /// Empty between steps: kept for its memory.
     inputs: Vec<Input>,
+    /// Those of the newest arrival; the core changes its own only within the step.
     settings: RaftSettings,
     /// None while the state machine is on a thread of its own.
     applier: Option<Applier>,
@@ -70,30 +69,7 @@ pub struct Server {
     postponed: Vec<Task>,
     /// A machine in its first state, which knows the limits.
     limits: Box<dyn Machine>,
-    /// The last entry that was reported applied.
-    applied: EntryId,
-    /// Items of the state after that entry.
-    size: usize,
-    /// The last index handed to the state machine.
-    pub(crate) handed: LogIndex,
-    /// Bytes handed over and not yet reported applied.
-    unapplied_bytes: usize,
-    schedule: Schedule,
-    /// Messages that leave when their write is durable.
-    pub(crate) held: VecDeque<(WriteId, Vec<Message>)>,
-    /// Requests without an answer yet.
-    pub(crate) calls: Ascending<RequestId, Caller>,
-    /// The requests behind the entries that this leader appended.
-    pub(crate) waiting: Waiting,
-    last_request: RequestId,
-    /// The number of its newest message. A node counts on from its start's time, so that no flight of an earlier life has it.
-    last_flight: u64,
-    /// It led, and the clients that wait for its entries are not told yet.
-    lost_office: bool,
-    /// What became of the newest change of the members that was asked of it.
-    changed: Option<Result<LogIndex, ChangeError>>,
-    /// Since when it has known its present leader.
-    leader_since: Time,
+    pub(crate) ledger: Ledger,
 }
 
 impl Server {
@@ -117,11 +93,7 @@ impl Server {
         raft.expect_writes_at_once(at_once);
         assert_eq!(machine.applied(), raft.snapshot(), "the state machine starts where the snapshot ends");
         Server {
-            applied: machine.applied(),
-            size: machine.size(),
-            handed: machine.applied().index,
-            unapplied_bytes: 0,
-            schedule: Schedule::recovered(snapshot),
+            ledger: Ledger::at_start(&*machine, snapshot, now),
             raft,
             inputs: Vec::new(),
             settings,
@@ -130,14 +102,6 @@ impl Server {
             lateness: Lateness::default(),
             postponed: Vec::new(),
             limits: blank(),
-            held: VecDeque::new(),
-            calls: Ascending::default(),
-            waiting: Waiting::default(),
-            last_request: 0,
-            last_flight: now.as_nanos() / 1_000,
-            lost_office: false,
-            changed: None,
-            leader_since: now,
         }
     }
 
@@ -177,7 +141,7 @@ impl Server {
         // comes last: it covers what was applied.
         self.post(effects.messages, &mut outbox);
         if let Some(mut write) = effects.write.take() {
-            self.held.push_back((write.id, std::mem::take(&mut write.then)));
+            self.ledger.held.push_back((write.id, std::mem::take(&mut write.then)));
             if write.at_once {
                 intake.persisted = Some(write.id);
             }
@@ -187,7 +151,7 @@ impl Server {
             self.release(durable, &mut outbox);
         }
         self.await_proposals(effects.proposals, &mut outbox);
-        self.changed = effects.changes.pop().or(self.changed.take());
+        self.ledger.changed = effects.changes.pop().or(self.ledger.changed.take());
         outbox.snapshots.extend(effects.snapshots.drain(..).map(SnapshotWork::Task));
         if let Some((last, image)) = intake.installed {
             self.adopt(last, image, &mut outbox);
@@ -195,16 +159,16 @@ impl Server {
         self.apply(&mut outbox);
         self.answer_reads(now, effects.reads, intake.stale_reads, &mut outbox);
         // A snapshot's term must be durable before the snapshot is.
-        if self.raft.is_hard_state_durable() && self.schedule.due(&self.settings) {
+        if self.raft.is_hard_state_durable() && self.ledger.schedule.due(&self.settings) {
             self.give(Task::Image, &mut outbox);
         }
-        self.lost_office |= led.is_some() && led != self.led_term();
-        if self.lost_office && !self.raft.awaits_successor() {
-            self.lost_office = false;
+        self.ledger.lost_office |= led.is_some() && led != self.led_term();
+        if self.ledger.lost_office && !self.raft.awaits_successor() {
+            self.ledger.lost_office = false;
             self.release_waiting(&mut outbox);
         }
         if self.raft.leader() != leader || self.led_term() != led {
-            self.leader_since = now;
+            self.ledger.leader_since = now;
         }
         outbox.deadline = self.deadline();
         outbox.events = effects.events;
@@ -230,18 +194,18 @@ impl Server {
                 inputs.push(Input::Persisted(id));
             }
             Arrival::Done(done) => self.settle(done, outbox),
-            Arrival::TakeSnapshot => self.schedule.want(),
+            Arrival::TakeSnapshot => self.ledger.schedule.want(),
             Arrival::SnapshotSaved { last, bytes } => {
-                self.schedule.saved(last, bytes);
+                self.ledger.schedule.saved(last, bytes);
                 outbox.saved = Some((last, bytes));
                 inputs.push(Input::Snapshot(SnapshotReport::Saved(last)));
             }
             Arrival::SnapshotUnwritable { last, reason } => {
-                self.schedule.not_saved();
+                self.ledger.schedule.not_saved();
                 outbox.not_saved = Some((last, reason));
             }
             Arrival::SnapshotInstalled { last, bytes, configured, image } => {
-                self.schedule.note_durable(SnapshotInfo { last, bytes, size: image.size() });
+                self.ledger.schedule.note_durable(SnapshotInfo { last, bytes, size: image.size() });
                 inputs.push(Input::Snapshot(SnapshotReport::Installed(last, configured)));
                 intake.installed = Some((last, image));
             }
@@ -267,7 +231,7 @@ impl Server {
             match result {
                 Ok(entry) => {
                     let entry = self.raft.log().get(entry.index).expect("it has just been appended");
-                    self.waiting.begin(entry, request);
+                    self.ledger.waiting.begin(entry, request);
                 }
                 Err(reason) => self.answer(request, Response::Rejected(reason), outbox),
             }
@@ -284,7 +248,7 @@ impl Server {
         for (request, result) in reads {
             match result {
                 Ok(index) => {
-                    assert!(self.handed >= index, "a read sees every write before it (8)");
+                    assert!(self.ledger.handed >= index, "a read sees every write before it (8)");
                     self.answer_read(request, None, outbox);
                 }
                 Err(reason) => self.answer(request, Response::Rejected(reason), outbox),
@@ -312,11 +276,11 @@ impl Server {
 
     /// Items of the state, as last reported.
     pub fn size(&self) -> usize {
-        self.size
+        self.ledger.size
     }
 
     pub fn applied(&self) -> EntryId {
-        self.applied
+        self.ledger.applied
     }
 
     /// Asks `is_late` after each applied entry whether to leave the rest of the step's entries to a thread of the state
@@ -340,7 +304,7 @@ impl Server {
 
     /// Whether the state machine is so far behind that the server must take in no more entries.
     pub fn lags(&self) -> bool {
-        self.unapplied_bytes > self.settings.uncommitted_bytes_max
+        self.ledger.unapplied_bytes > self.settings.uncommitted_bytes_max
     }
 
     /// For the museum of broken rules: a mutation reaches into the core of a simulated node.
@@ -365,7 +329,7 @@ impl Server {
 
     /// Sends the messages that waited for this write or an earlier one.
     fn release(&mut self, durable: WriteId, outbox: &mut Outbox) {
-        while let Some((_, messages)) = self.held.pop_front_if(|(id, _)| *id <= durable) {
+        while let Some((_, messages)) = self.ledger.held.pop_front_if(|(id, _)| *id <= durable) {
             self.post(messages, outbox);
         }
     }
@@ -374,9 +338,9 @@ impl Server {
     fn post(&mut self, messages: Vec<Message>, outbox: &mut Outbox) {
         outbox.envelopes.reserve(messages.len());
         for message in messages {
-            self.last_flight += 1;
+            self.ledger.last_flight += 1;
             let envelope = Envelope::new(message.from.into(), message.to.into(), Packet::Raft(message));
-            outbox.envelopes.push(envelope.numbered(self.last_flight));
+            outbox.envelopes.push(envelope.numbered(self.ledger.last_flight));
         }
     }
 }

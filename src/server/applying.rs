@@ -13,26 +13,26 @@ use crate::types::EntryId;
 impl Server {
     /// The state of a leader's snapshot replaces the state machine's, unless that has applied as much.
     pub(super) fn adopt(&mut self, last: EntryId, image: Box<dyn Image>, outbox: &mut Outbox) {
-        if last.index <= self.handed {
+        if last.index <= self.ledger.handed {
             return;
         }
-        self.handed = last.index;
-        self.schedule.adopted();
+        self.ledger.handed = last.index;
+        self.ledger.schedule.adopted();
         // Figure 13, InstallSnapshot 8: the state machine's state is that of the snapshot, sessions and all.
         self.give(Task::Adopt { last, image }, outbox);
     }
 
     // Figure 2, All Servers 1: while commitIndex > lastApplied, apply the next entry.
     pub(super) fn apply(&mut self, outbox: &mut Outbox) {
-        let (first, last) = (self.handed.next(), self.raft.commit_index());
+        let (first, last) = (self.ledger.handed.next(), self.raft.commit_index());
         if first > last {
             return;
         }
         let log = self.raft.log();
         let bytes = log.weight(first, last);
-        self.schedule.note_entries(last.0 + 1 - first.0, bytes);
-        self.unapplied_bytes += bytes;
-        self.handed = last;
+        self.ledger.schedule.note_entries(last.0 + 1 - first.0, bytes);
+        self.ledger.unapplied_bytes += bytes;
+        self.ledger.handed = last;
         let mut left = first;
         if let Some(applier) = &mut self.applier
             && outbox.tasks.is_empty()
@@ -64,9 +64,9 @@ impl Server {
     pub(super) fn settle(&mut self, done: Done, outbox: &mut Outbox) {
         match done {
             Done::Applied(mut entries, size) => {
-                self.size = size;
+                self.ledger.size = size;
                 outbox.applied.reserve(entries.len());
-                outbox.envelopes.reserve(entries.len().min(self.calls.len()));
+                outbox.envelopes.reserve(entries.len().min(self.ledger.calls.len()));
                 for entry in entries.drain(..) {
                     self.settle_entry(entry, outbox);
                 }
@@ -79,14 +79,14 @@ impl Server {
                 // A leader's snapshot may have taken the place of the log meanwhile, or no entry has named a member yet:
                 // who does not know its configuration takes no snapshot.
                 let Some(configured) = self.raft.configuration_at(last.index) else {
-                    self.schedule.not_saved();
+                    self.ledger.schedule.not_saved();
                     return;
                 };
-                self.schedule.imaged(image.size());
+                self.ledger.schedule.imaged(image.size());
                 outbox.snapshots.push(SnapshotWork::Save { last, configured, image });
             }
             Done::Adopted(last, size) => {
-                (self.applied, self.size) = (last, size);
+                (self.ledger.applied, self.ledger.size) = (last, size);
                 outbox.adopted.push((outbox.applied.len(), last));
             }
             Done::Looked => {}
@@ -104,7 +104,7 @@ impl Server {
             self.settle_entry(result, outbox);
         }
         if let Some(entry) = entry
-            && let Some((term, requests)) = self.waiting.end(entry.index)
+            && let Some((term, requests)) = self.ledger.waiting.end(entry.index)
             && term == entry.term
         {
             for request in requests {
@@ -117,8 +117,8 @@ impl Server {
 
     fn settle_entry(&mut self, result: EntryResult, outbox: &mut Outbox) {
         let EntryResult { entry, weight, command, applied } = result;
-        self.applied = entry;
-        self.unapplied_bytes = self.unapplied_bytes.saturating_sub(weight);
+        self.ledger.applied = entry;
+        self.ledger.unapplied_bytes = self.ledger.unapplied_bytes.saturating_sub(weight);
         let (executed, repetition) = match &applied {
             Applied::Answered { entry: by, .. } if *by == entry => (command, false),
             Applied::Answered { .. } | Applied::Forgotten => (None, command.is_some()),
@@ -126,7 +126,7 @@ impl Server {
         };
         let expired = matches!(applied, Applied::Expired | Applied::Lost { .. });
         outbox.applied.push(AppliedEntry { entry, executed, repetition, expired });
-        let Some((term, requests)) = self.waiting.end(entry.index) else { return };
+        let Some((term, requests)) = self.ledger.waiting.end(entry.index) else { return };
         let response = match applied {
             // Another leader's entry has this index: the client's command is not here.
             _ if term != entry.term => Response::LeadershipLost { leader: self.raft.leader() },

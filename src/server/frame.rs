@@ -1,41 +1,21 @@
 //! A server between two steps, as data: a recording begins with one, and a replay resumes from it.
 
-use std::collections::VecDeque;
-
 use serde::{Deserialize, Serialize};
 
 use super::applier::Applier;
-use super::requests::Caller;
-use super::snapshots::Schedule;
-use super::waiting::{PendingEntry, Waiting};
+use super::ledger::Ledger;
 use super::{Arrival, Lateness, Server};
-use crate::ascending::Ascending;
 use crate::payload::Payload;
 use crate::raft::Raft;
-use crate::raft::effects::{ChangeError, RequestId, WriteId};
 use crate::raft::entry::Content;
-use crate::raft::message::Message;
 use crate::state_machine::Machine;
 use crate::state_machine::image::Image;
-use crate::types::{EntryId, LogIndex, Time};
 
 /// All of a server but its state machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Frame {
     raft: Raft,
-    applied: EntryId,
-    size: usize,
-    handed: LogIndex,
-    unapplied_bytes: usize,
-    schedule: Schedule,
-    held: VecDeque<(WriteId, Vec<Message>)>,
-    calls: Ascending<RequestId, Caller>,
-    waiting: Ascending<LogIndex, PendingEntry>,
-    last_request: RequestId,
-    last_flight: u64,
-    lost_office: bool,
-    changed: Option<Result<LogIndex, ChangeError>>,
-    leader_since: Time,
+    ledger: Ledger,
 }
 
 impl Server {
@@ -55,50 +35,24 @@ impl Server {
 
     /// The server as it is now, even while its state machine is away.
     pub fn frame_without_machine(&self) -> Frame {
-        Frame {
-            raft: self.raft.clone(),
-            applied: self.applied,
-            size: self.size,
-            handed: self.handed,
-            unapplied_bytes: self.unapplied_bytes,
-            schedule: self.schedule,
-            held: self.held.clone(),
-            calls: self.calls.clone(),
-            waiting: self.waiting.by_index.clone(),
-            last_request: self.last_request,
-            last_flight: self.last_flight,
-            lost_office: self.lost_office,
-            changed: self.changed.clone(),
-            leader_since: self.leader_since,
-        }
+        Frame { raft: self.raft.clone(), ledger: self.ledger.clone() }
     }
 
     /// The server that this frame was made of, with its state machine as the frame's image has it.
     pub fn resume(frame: Frame, image: Box<dyn Image>, blank: &dyn Fn() -> Box<dyn Machine>) -> Server {
+        let Frame { raft, ledger } = frame;
         let mut machine = blank();
-        machine.adopt(frame.applied, image);
+        machine.adopt(ledger.applied, image);
         Server {
             inputs: Vec::new(),
-            settings: frame.raft.settings.clone(),
-            raft: frame.raft,
+            settings: raft.settings.clone(),
+            raft,
             applier: Some(Applier::new(machine)),
             broken: None,
             lateness: Lateness::default(),
             postponed: Vec::new(),
             limits: blank(),
-            applied: frame.applied,
-            size: frame.size,
-            handed: frame.handed,
-            unapplied_bytes: frame.unapplied_bytes,
-            schedule: frame.schedule,
-            held: frame.held,
-            calls: frame.calls,
-            waiting: Waiting::of(frame.waiting),
-            last_request: frame.last_request,
-            last_flight: frame.last_flight,
-            lost_office: frame.lost_office,
-            changed: frame.changed,
-            leader_since: frame.leader_since,
+            ledger,
         }
     }
 }

@@ -24,7 +24,7 @@ impl Server {
 
     /// All that it is.
     pub fn state(&self) -> NodeState {
-        NodeState::of(&self.raft, self.applied.index)
+        NodeState::of(&self.raft, self.ledger.applied.index)
     }
 }
 

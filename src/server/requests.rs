@@ -29,8 +29,8 @@ impl Server {
         outbox: &mut Outbox,
     ) -> Option<Input> {
         let Address::Client(client) = from else { return None };
-        self.last_request += 1;
-        let id = self.last_request;
+        self.ledger.last_request += 1;
+        let id = self.ledger.last_request;
         let mut caller = Caller { address: from, attempt: request.attempt, query: None };
         if request.call.is_logged() && self.lags() {
             self.reply(&caller, Response::Rejected(RejectReason::Busy), outbox);
@@ -42,7 +42,7 @@ impl Server {
             Call::Settle { origin } => Content::Settle { origin },
             Call::Read { query, mode, here } => {
                 caller.query = Some(query);
-                self.calls.insert(id, caller);
+                self.ledger.calls.insert(id, caller);
                 return match mode {
                     ReadMode::Linearizable | ReadMode::Lease => {
                         Some(Input::Read(ReadRequest { id, here, by_lease: mode == ReadMode::Lease }))
@@ -54,9 +54,9 @@ impl Server {
                 };
             }
         };
-        if let Join::Entry { displaced } = self.waiting.join(&content, id) {
-            displaced.and_then(|displaced| self.calls.remove(displaced));
-            self.calls.insert(id, caller);
+        if let Join::Entry { displaced } = self.ledger.waiting.join(&content, id) {
+            displaced.and_then(|displaced| self.ledger.calls.remove(displaced));
+            self.ledger.calls.insert(id, caller);
             return None;
         }
         if let Content::Command { command, .. } = &content
@@ -65,7 +65,7 @@ impl Server {
             self.reply(&caller, refusal, outbox);
             return None;
         }
-        self.calls.insert(id, caller);
+        self.ledger.calls.insert(id, caller);
         Some(Input::Propose(Proposal { id, content }))
     }
 
@@ -85,7 +85,7 @@ impl Server {
         staleness: Option<Duration>,
         outbox: &mut Outbox,
     ) {
-        let query = self.calls.get(request).and_then(|caller| caller.query.clone());
+        let query = self.ledger.calls.get(request).and_then(|caller| caller.query.clone());
         let query = query.expect("a read keeps its question until it is answered");
         self.give(Task::Query { request, query, staleness }, outbox);
     }
@@ -94,13 +94,13 @@ impl Server {
     /// known.
     pub(super) fn release_waiting(&mut self, outbox: &mut Outbox) {
         let leader = self.raft.leader();
-        for request in self.waiting.end_all() {
+        for request in self.ledger.waiting.end_all() {
             self.answer(request, Response::LeadershipLost { leader }, outbox);
         }
     }
 
     pub(super) fn answer(&mut self, request: RequestId, response: Response, outbox: &mut Outbox) {
-        let caller = self.calls.remove(request).expect("each request is answered once");
+        let caller = self.ledger.calls.remove(request).expect("each request is answered once");
         self.reply(&caller, response, outbox);
     }
 

@@ -219,9 +219,9 @@ impl Sum {
         for id in [raft.log().last(), raft.snapshot(), server.applied()] {
             self.entry(id);
         }
-        let indexes = [raft.commit_index(), raft.durable_index(), server.handed];
+        let indexes = [raft.commit_index(), raft.durable_index(), server.ledger.handed];
         self.all(indexes.map(|index| index.0));
-        self.all([server.unapplied_bytes as u64]);
+        self.all([server.ledger.unapplied_bytes as u64]);
     }
 }
 

@@ -120,17 +120,17 @@ impl Server {
             role: raft.role_name(),
             term: raft.current_term(),
             leader: raft.leader(),
-            since: self.leader_since,
+            since: self.ledger.leader_since,
             hands_over_to: raft.hands_over_to(),
             voted_for: raft.voted_for().map(|candidate| candidate.node),
             last: raft.log().last(),
             base: raft.log().base(),
             commit: raft.commit_index(),
-            applied: self.applied.index,
-            snapshot: self.schedule.newest,
+            applied: self.ledger.applied.index,
+            snapshot: self.ledger.schedule.newest,
             store_id: raft.store_id(),
             member: raft.member_role(),
-            size: self.size,
+            size: self.ledger.size,
         }
     }
 
@@ -158,7 +158,7 @@ impl Server {
             newest,
             last: raft.log().last().index,
             followers,
-            changed: self.changed.clone(),
+            changed: self.ledger.changed.clone(),
         }
     }
 

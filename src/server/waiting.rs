@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
+use serde::{Serialize, Serializer};
 use smallvec::{SmallVec, smallvec};
 
 use crate::ascending::Ascending;
@@ -25,7 +26,9 @@ pub(crate) struct PendingEntry {
     pub requests: Requests,
 }
 
-#[derive(Debug, Default)]
+/// It is written as the places alone: the names follow from them.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(from = "Ascending<LogIndex, PendingEntry>")]
 pub struct Waiting {
     /// Each holds the term, too: another leader's entry at the same index is another entry.
     pub(crate) by_index: Ascending<LogIndex, PendingEntry>,
@@ -54,9 +57,8 @@ enum Purpose {
     Settle(SessionId),
 }
 
-impl Waiting {
-    /// The requests that wait at these places.
-    pub fn of(by_index: Ascending<LogIndex, PendingEntry>) -> Waiting {
+impl From<Ascending<LogIndex, PendingEntry>> for Waiting {
+    fn from(by_index: Ascending<LogIndex, PendingEntry>) -> Waiting {
         let mut by_name: HashMap<Purpose, Ascending<Serial, LogIndex>, RandomState> = HashMap::default();
         for (index, place) in by_index.iter() {
             if let Some((purpose, serial)) = place.name {
@@ -65,7 +67,15 @@ impl Waiting {
         }
         Waiting { by_index, by_name }
     }
+}
 
+impl Serialize for Waiting {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.by_index.serialize(serializer)
+    }
+}
+
+impl Waiting {
     /// Lets a request wait for the pending entry of the same request.
     pub fn join(&mut self, content: &Content, request: RequestId) -> Join {
         let index =

@@ -120,12 +120,12 @@ impl Mutation for Hook {
     fn after(&mut self, server: &mut Server, outbox: &mut Outbox) {
         match self {
             Hook::Leaving(change) => {
-                let mut held = std::mem::take(&mut server.held);
+                let mut held = std::mem::take(&mut server.ledger.held);
                 let now =
                     outbox.envelopes.iter_mut().filter_map(|envelope| message_mut(&mut envelope.packet));
                 let later = held.iter_mut().flat_map(|(_, messages)| messages);
                 now.chain(later).for_each(|message| change(server.raft(), message));
-                server.held = held;
+                server.ledger.held = held;
             }
             Hook::After(change) => change(server, outbox),
             _ => {}

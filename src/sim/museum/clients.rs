@@ -40,14 +40,19 @@ impl Mutation for WaitsByIndex {
     fn before(&mut self, _now: Time, server: &mut Server, _arrivals: &mut Vec<Arrival>) {
         let log = server.raft().log();
         let command = |index: LogIndex| log.get(index).filter(|entry| entry.content != Content::NoOp);
-        let found: Vec<_> =
-            server.waiting.by_index.iter().map(|(index, _)| command(index).map(|entry| entry.term)).collect();
-        for ((_, place), found) in server.waiting.by_index.iter_mut().zip(found) {
+        let found: Vec<_> = server
+            .ledger
+            .waiting
+            .by_index
+            .iter()
+            .map(|(index, _)| command(index).map(|entry| entry.term))
+            .collect();
+        for ((_, place), found) in server.ledger.waiting.by_index.iter_mut().zip(found) {
             place.term = found.unwrap_or(place.term);
         }
-        let with_caller = |id: &RequestId| (*id, server.calls.get(*id).expect("it waits").clone());
+        let with_caller = |id: &RequestId| (*id, server.ledger.calls.get(*id).expect("it waits").clone());
         let waiting =
-            server.waiting.by_index.iter().map(|(index, place)| {
+            server.ledger.waiting.by_index.iter().map(|(index, place)| {
                 (index, (place.clone(), place.requests.iter().map(with_caller).collect()))
             });
         self.waiting.insert(server.raft().id(), waiting.collect());
@@ -57,8 +62,8 @@ impl Mutation for WaitsByIndex {
         let waiting = self.waiting.remove(&server.raft().id()).unwrap_or_default();
         let applied = server.applied().index;
         for (index, (place, requests)) in waiting.into_iter().filter(|(index, _)| *index > applied) {
-            if server.waiting.by_index.get(index).is_none() {
-                server.waiting.by_index.insert(index, place);
+            if server.ledger.waiting.by_index.get(index).is_none() {
+                server.ledger.waiting.by_index.insert(index, place);
             }
             for (id, caller) in requests {
                 let attempt = caller.attempt;
@@ -69,8 +74,8 @@ impl Mutation for WaitsByIndex {
                     }
                     Packet::Raft(_) | Packet::Request(_) | Packet::ConnectionLost => true,
                 });
-                if server.calls.get(id).is_none() {
-                    server.calls.insert(id, caller);
+                if server.ledger.calls.get(id).is_none() {
+                    server.ledger.calls.insert(id, caller);
                 }
             }
         }

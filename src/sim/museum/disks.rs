@@ -88,7 +88,7 @@ fn write_state(disk: &mut SimulatedDisk) {
 }
 
 fn send_at_once(server: &mut Server, outbox: &mut Outbox) {
-    for (_, messages) in server.held.drain(..) {
+    for (_, messages) in server.ledger.held.drain(..) {
         outbox.envelopes.extend(messages.into_iter().map(super::sent));
     }
 }

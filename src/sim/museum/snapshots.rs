@@ -104,14 +104,14 @@ fn take_for_shared(server: &mut Server, arrivals: &mut Vec<Arrival>) {
 }
 
 fn set_applied_back(server: &mut Server, arrivals: &mut Vec<Arrival>) {
-    let applied = server.handed;
+    let applied = server.ledger.handed;
     let base = server.raft().log().base().index;
     for message in arriving(arrivals) {
         if let Body::InstallSnapshot { last, .. } = message.body
             && last.index < applied
             && last.index >= base
         {
-            server.handed = last.index;
+            server.ledger.handed = last.index;
         }
     }
 }
