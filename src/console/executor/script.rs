@@ -51,40 +51,38 @@ impl Console {
             Ok(text) => self.language.parse(text).map_err(|error| error.to_string()),
             Err(wrong) => Err(wrong.to_string()),
         };
-        if parsed.as_ref().is_ok_and(Option::is_none) {
+        let Some(parsed) = parsed.transpose() else {
             // A window knows the number of its line, and that it was blank only by this.
             if let (number, LineSource::Web) = self.number_line(script.numbered) {
                 self.tell_line(number, "", LineSource::Web);
                 self.tell_answer(number, &Answer::ok("echo", ""));
             }
             return Flow::Go;
-        }
-        if parsed.as_ref().is_ok_and(|line| line.as_ref().is_some_and(is_about_answer)) {
+        };
+        if parsed.as_ref().is_ok_and(is_about_answer) {
             // Whether it was right to fail is for this line to say.
             script.failed = None;
         } else if self.settle(script) == Flow::Stop {
             return Flow::Stop;
         }
         let shown = text.unwrap_or("").trim();
-        let moves = matches!(&parsed, Ok(Some(line)) if self.moves(line));
-        if !moves {
+        if !parsed.as_ref().is_ok_and(|line| self.moves(line)) {
             self.remember(shown);
         }
         let (number, by) = self.number_line(script.numbered);
         self.tell_line(number, shown, by);
         match by {
             LineSource::Web => self.output.echo(&line_shown(shown)),
-            _ => self.output.directive(&line_shown(shown), !script.numbered || is_echo(&parsed)),
+            _ => self.output.directive(&line_shown(shown), !script.numbered || parsed.as_ref().is_ok_and(is_echo)),
         }
-        let began = self.begin_kept(parsed.as_ref().ok().and_then(Option::as_ref));
+        let began = self.begin_kept(parsed.as_ref().ok());
         let mut answer = match &parsed {
-            Ok(Some(line)) => self.execute_noted(line, script.numbered),
-            Ok(None) => return Flow::Go,
+            Ok(line) => self.execute_noted(line, script.numbered),
             Err(reason) => Answer::failed(self.verb_of(shown), reason),
         };
         self.end_kept(began, || Source::Script(before, text.map(str::to_string).map_err(str::to_string)));
         if script.numbered {
-            let is_command = matches!(&parsed, Ok(Some(line)) if line.form.topic == Topic::Data);
+            let is_command = parsed.as_ref().is_ok_and(|line| line.form.topic == Topic::Data);
             let is_data = is_command && answer.outcome == Outcome::Unknown;
             place(&mut answer, script, is_data);
         }
@@ -100,7 +98,7 @@ impl Console {
         let looks_at_answer = |line: &Directive| {
             is_about_answer(line) || (line.name() == "expect" && answer.outcome != Outcome::Failed)
         };
-        if !matches!(&parsed, Ok(Some(line)) if looks_at_answer(line)) {
+        if !parsed.as_ref().is_ok_and(looks_at_answer) {
             self.course.last.set(script.numbered, answer);
         }
         match (self.quitting, script.numbered && self.lab.interrupted()) {
@@ -231,8 +229,8 @@ pub(super) fn list_scripts(verb: &'static str) -> Answer {
 }
 
 /// Its text is what the line is for: a script that is echoed need not say it twice.
-fn is_echo(parsed: &Result<Option<Directive>, String>) -> bool {
-    matches!(parsed, Ok(Some(line)) if line.name() == "echo")
+fn is_echo(line: &Directive) -> bool {
+    line.name() == "echo"
 }
 
 pub(super) fn is_about_answer(line: &Directive) -> bool {
