@@ -146,11 +146,22 @@ impl SharedClient {
 
     /// Sends all these calls at once, even beyond [`CALLS_MAX`].
     pub fn begin_all(&self, asks: Vec<Ask>) -> Vec<CallId> {
+        self.begin_together(asks, false)
+    }
+
+    /// The same with calls of a pipeline. [`SharedClient::wait_for_stream`] returns their ends.
+    pub fn begin_stream(&self, asks: Vec<Ask>) -> Vec<CallId> {
+        self.begin_together(asks, true)
+    }
+
+    fn begin_together(&self, asks: Vec<Ask>, streams: bool) -> Vec<CallId> {
         asks.iter().for_each(walk);
         let mut state = self.state.lock();
+        state.streaming |= streams;
         let now = self.clock.now();
         self.take_in(&mut state, now);
-        let begun = asks.into_iter().map(|ask| state.enter(now, ask)).collect();
+        let begin = |ask| if streams { state.core.ask(now, ask) } else { state.enter(now, ask) };
+        let begun = asks.into_iter().map(begin).collect();
         state.tick(now);
         state.settle();
         begun
@@ -179,19 +190,6 @@ impl SharedClient {
     /// The session that is open.
     pub fn session(&self) -> Option<SessionId> {
         self.state.lock().core.session()
-    }
-
-    /// Sends all these calls of a pipeline at once. [`SharedClient::wait_for_stream`] returns their ends.
-    pub fn begin_stream(&self, asks: Vec<Ask>) -> Vec<CallId> {
-        asks.iter().for_each(walk);
-        let mut state = self.state.lock();
-        state.streaming = true;
-        let now = self.clock.now();
-        self.take_in(&mut state, now);
-        let begun = asks.into_iter().map(|ask| state.pass(now, ask)).collect();
-        state.tick(now);
-        state.settle();
-        begun
     }
 
     /// Waits until a call of the pipeline has ended, or until then, and replaces `ended` by all that have.
@@ -236,11 +234,6 @@ impl SharedClient {
     #[cfg(test)]
     pub fn held(&self) -> usize {
         self.state.lock().held.len()
-    }
-
-    /// Until when a wait of this length lasts.
-    pub fn until(&self, timeout: Duration) -> Time {
-        self.clock.now() + timeout
     }
 
     fn wait_for_room(&self, state: &mut MutexGuard<'_, State>, until: Time) -> Result<(), Rejection> {
@@ -372,14 +365,9 @@ impl State {
 
     /// Makes a call known to the core; it leaves with the next [`State::settle`].
     fn enter(&mut self, now: Time, ask: Ask) -> CallId {
-        let call = self.pass(now, ask);
+        let call = self.core.ask(now, ask);
         self.held.insert(call, None);
         call
-    }
-
-    /// The same for a call of a pipeline.
-    fn pass(&mut self, now: Time, ask: Ask) -> CallId {
-        self.core.ask(now, ask)
     }
 
     fn take_end(&mut self, call: CallId) -> Option<Ended> {

@@ -63,7 +63,7 @@ impl<T> Ticket<T> {
 
     /// Waits at most this long; none when the call has not ended by then. A second call returns the same.
     pub fn wait_timeout(&mut self, timeout: Duration) -> Option<Result<T, Failure>> {
-        self.wait_until(self.shared.until(timeout))
+        self.wait_until(self.shared.now() + timeout)
     }
 
     fn wait_until(&mut self, until: Time) -> Option<Result<T, Failure>> {
