@@ -102,9 +102,28 @@ pub struct Snapshots<D: Disk> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Incoming {
     id: EntryId,
+    growth: Growth,
+}
+
+/// How long a file has become, and how many of its bytes are not synced yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Growth {
     length: u64,
-    /// How many of its bytes are not synced yet.
     unsynced: u64,
+}
+
+impl Growth {
+    /// Appends a piece to the file, and syncs it now and then.
+    fn append(&mut self, disk: &mut impl Disk, file: &str, piece: &[u8]) -> io::Result<()> {
+        disk.append(file, piece)?;
+        self.length += piece.len() as u64;
+        self.unsynced += piece.len() as u64;
+        if self.unsynced >= SYNC_BYTES {
+            disk.sync(file)?;
+            self.unsynced = 0;
+        }
+        Ok(())
+    }
 }
 
 impl<D: Disk> Snapshots<D> {
@@ -131,9 +150,9 @@ impl<D: Disk> Snapshots<D> {
         // A new file, not the old one emptied: nothing is known of what an earlier failure left in that.
         files::remove_if_there(&mut self.disk, new)?;
         files::doing(&mut self.disk, "create", new, |disk| disk.create(new))?;
-        let mut out = Pieces { disk: &mut self.disk, file: new, go_on, bytes: 0, unsynced: 0, stopped: None };
+        let mut out = Pieces { disk: &mut self.disk, file: new, go_on, growth: Growth::default(), stopped: None };
         let written = snapshot_file::write(&mut out, self.cluster, id, configured, image);
-        let Pieces { bytes, stopped, .. } = out;
+        let Pieces { growth, stopped, .. } = out;
         match (written, stopped) {
             (_, Some(Stopped::GivenUp)) => Err(StorageError::GivenUp { file: self.disk.describe(new) }),
             // The image's encoder may have put the disk's error into words of its own.
@@ -141,7 +160,7 @@ impl<D: Disk> Snapshots<D> {
                 Err(StorageError::io("write", self.disk.describe(new), error))
             }
             (Ok(()), None) => {
-                files::doing(&mut self.disk, "write", new, |disk| disk.sync(new)).map(|()| bytes)
+                files::doing(&mut self.disk, "write", new, |disk| disk.sync(new)).map(|()| growth.length)
             }
         }
     }
@@ -155,17 +174,11 @@ impl<D: Disk> Snapshots<D> {
     }
 
     fn add(&mut self, mut incoming: Incoming, data: &[u8]) -> Result<(), StorageError> {
-        if incoming.length == 0 {
+        if incoming.growth.length == 0 {
             files::remove_if_there(&mut self.disk, INCOMING)?;
             files::doing(&mut self.disk, "create", INCOMING, |disk| disk.create(INCOMING))?;
         }
-        files::doing(&mut self.disk, "write", INCOMING, |disk| disk.append(INCOMING, data))?;
-        incoming.length += data.len() as u64;
-        incoming.unsynced += data.len() as u64;
-        if incoming.unsynced >= SYNC_BYTES {
-            files::doing(&mut self.disk, "write", INCOMING, |disk| disk.sync(INCOMING))?;
-            incoming.unsynced = 0;
-        }
+        files::doing(&mut self.disk, "write", INCOMING, |disk| incoming.growth.append(disk, INCOMING, data))?;
         self.incoming = Some(incoming);
         Ok(())
     }
@@ -226,8 +239,8 @@ impl<D: Disk> SnapshotFiles for Snapshots<D> {
 
     fn receive(&mut self, id: EntryId, offset: u64, data: &[u8]) -> Result<(), StorageError> {
         let incoming = match self.incoming.take() {
-            _ if offset == 0 => Incoming { id, length: 0, unsynced: 0 },
-            Some(incoming) if (incoming.id, incoming.length) == (id, offset) => incoming,
+            _ if offset == 0 => Incoming { id, growth: Growth::default() },
+            Some(incoming) if (incoming.id, incoming.growth.length) == (id, offset) => incoming,
             other => panic!("a part at {offset} of the snapshot up to {id} does not follow {other:?}"),
         };
         let result = self.add(incoming, data);
@@ -273,8 +286,7 @@ struct Pieces<'a, D> {
     disk: &'a mut D,
     file: &'a str,
     go_on: &'a dyn Fn() -> bool,
-    bytes: u64,
-    unsynced: u64,
+    growth: Growth,
     /// Once it stopped, nothing more is written.
     stopped: Option<Stopped>,
 }
@@ -284,25 +296,12 @@ enum Stopped {
     Failed(io::Error),
 }
 
-impl<D: Disk> Pieces<'_, D> {
-    fn append(&mut self, piece: &[u8]) -> io::Result<()> {
-        self.disk.append(self.file, piece)?;
-        self.bytes += piece.len() as u64;
-        self.unsynced += piece.len() as u64;
-        if self.unsynced >= SYNC_BYTES {
-            self.disk.sync(self.file)?;
-            self.unsynced = 0;
-        }
-        Ok(())
-    }
-}
-
 impl<D: Disk> io::Write for Pieces<'_, D> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let piece = &bytes[..bytes.len().min(PIECE_BYTES)];
         if self.stopped.is_none() {
             if (self.go_on)() {
-                match self.append(piece) {
+                match self.growth.append(self.disk, self.file, piece) {
                     Ok(()) => return Ok(piece.len()),
                     Err(error) => self.stopped = Some(Stopped::Failed(error)),
                 }
