@@ -150,7 +150,8 @@ impl<D: Disk> Snapshots<D> {
         // A new file, not the old one emptied: nothing is known of what an earlier failure left in that.
         files::remove_if_there(&mut self.disk, new)?;
         files::doing(&mut self.disk, "create", new, |disk| disk.create(new))?;
-        let mut out = Pieces { disk: &mut self.disk, file: new, go_on, growth: Growth::default(), stopped: None };
+        let mut out =
+            Pieces { disk: &mut self.disk, file: new, go_on, growth: Growth::default(), stopped: None };
         let written = snapshot_file::write(&mut out, self.cluster, id, configured, image);
         let Pieces { growth, stopped, .. } = out;
         match (written, stopped) {

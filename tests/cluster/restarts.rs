@@ -148,7 +148,7 @@ fn a_node_without_its_files_does_not_start_empty() {
     assert!(matches!(cluster.view(n3).life, Life::Down(reason) if reason.contains("its files are missing")));
     assert!(cluster.order(n3, NodeOrder::Restart).unwrap_err().to_string().contains("restart n3 --wipe"));
     assert_read(&cluster, "a");
-    cluster.order(n3, NodeOrder::Wipe).unwrap();
+    cluster.restart_wiped(n3).unwrap();
     converge(&mut cluster);
     assert_safe(&mut cluster);
 }

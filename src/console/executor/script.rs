@@ -73,7 +73,9 @@ impl Console {
         self.tell_line(number, shown, by);
         match by {
             LineSource::Web => self.output.echo(&line_shown(shown)),
-            _ => self.output.directive(&line_shown(shown), !script.numbered || parsed.as_ref().is_ok_and(is_echo)),
+            _ => self
+                .output
+                .directive(&line_shown(shown), !script.numbered || parsed.as_ref().is_ok_and(is_echo)),
         }
         let began = self.begin_kept(parsed.as_ref().ok());
         let mut answer = match &parsed {
