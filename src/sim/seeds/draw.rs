@@ -39,7 +39,7 @@ pub(super) struct Classes {
     pub(super) bad_links: bool,
     pub(super) slow_disks: bool,
     pub(super) failing_disks: bool,
-    pub(super) ordered_elections: bool,
+    pub(super) requested_elections: bool,
     pub(super) lost_replies: bool,
     pub(super) wipes: bool,
     pub(super) long_stalls: bool,
@@ -162,7 +162,7 @@ impl Classes {
             bad_links: on(600_000),
             slow_disks: on(400_000),
             failing_disks: on(300_000),
-            ordered_elections: on(300_000),
+            requested_elections: on(300_000),
             ..Classes::default()
         }
     }

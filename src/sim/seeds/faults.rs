@@ -106,7 +106,7 @@ impl Run<'_> {
             8 if self.classes.bad_links => self.spoil_links(),
             9 if self.classes.slow_disks => self.slow_disk(name),
             10 if self.classes.failing_disks => self.failing_disk(name),
-            11 if self.classes.ordered_elections => self.order_election(name),
+            11 if self.classes.requested_elections => self.request_election(name),
             _ => self.change(&NetChange::Heal(LinkScope::All)),
         }
     }
@@ -242,7 +242,7 @@ impl Run<'_> {
         }
     }
 
-    fn order_election(&mut self, name: NodeId) {
+    fn request_election(&mut self, name: NodeId) {
         if self.random.chance(500_000) {
             self.simulation.arrive_at(name, Arrival::Campaign);
         } else {

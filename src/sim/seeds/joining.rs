@@ -34,7 +34,7 @@ impl Scenario {
             raft.snapshot_part_bytes = usize::try_from(random.within(300, 2_000)).expect("a small number");
         }
         self.classes.crashes = true;
-        self.classes.ordered_elections = true;
+        self.classes.requested_elections = true;
         self.classes.aimed_wipes = true;
         self.pause_max = ms(250);
     }

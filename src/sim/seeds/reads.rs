@@ -24,7 +24,7 @@ impl Scenario {
         settings.link_jitter = random.duration(Duration::ZERO, ms(4));
         settings.disk_delay = random.duration(Duration::from_micros(100), ms(3));
         settings.raft.check_quorum = random.chance(667_000);
-        self.classes.ordered_elections = true;
+        self.classes.requested_elections = true;
         self.classes.old_leaders = true;
     }
 }

@@ -29,7 +29,7 @@ impl Scenario {
         raft.pre_vote = random.chance(150_000);
         raft.check_quorum = random.chance(500_000);
         self.classes.crashes = true;
-        self.classes.ordered_elections = true;
+        self.classes.requested_elections = true;
         self.classes.torn_elections = true;
         self.pause_max = ms(250);
     }
