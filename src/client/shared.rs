@@ -160,8 +160,8 @@ impl SharedClient {
         state.streaming |= streams;
         let now = self.clock.now();
         self.take_in(&mut state, now);
-        let begin = |ask| if streams { state.core.ask(now, ask) } else { state.enter(now, ask) };
-        let begun = asks.into_iter().map(begin).collect();
+        let enter = |ask| if streams { state.core.ask(now, ask) } else { state.enter(now, ask) };
+        let begun = asks.into_iter().map(enter).collect();
         state.tick(now);
         state.settle();
         begun
