@@ -131,7 +131,7 @@ fn rules_are_tagged_once_in_their_place() {
         &["src/raft.rs:22 and src/raft.rs:23: 'Leaders 4'"],
     );
     let unknown = all.clone() + &tag("Leaders 5") + "/// Figure 2, of which documentation may speak.\n";
-    assert_lines(&rule_tags(&file("src/raft.rs", &unknown)), &["src/raft.rs:20: 'Leaders 5' is no rule"]);
+    assert_lines(&rule_tags(&file("src/raft.rs", &unknown)), &["src/raft.rs:23: 'Leaders 5' is no rule"]);
     let missing = all.replace(&tag("Followers 2"), "");
     assert_lines(
         &rule_tags(&file("src/raft.rs", &missing)),
