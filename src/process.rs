@@ -34,7 +34,6 @@ use crate::lab::{Lab, Life, NodeOrder};
 use crate::links::{Acceptor, AddressBook, Attached, Bounds, Dialer, Host, Lives, Notices, Source};
 use crate::net::router::RouterHandle;
 use crate::remote::protocol::VersionedSettings;
-use crate::server::RoleName;
 use crate::state_machine::StateMachine;
 use crate::state_machine::kv::KeyValue;
 use crate::storage::records::Recorder;
@@ -236,9 +235,7 @@ impl<M: StateMachine> Process<M> {
     pub fn stop(self) {
         let node = self.inside.place.apart.node;
         let mut cluster = self.inside.cluster.lock();
-        let leads = |cluster: &Cluster<M>| {
-            cluster.status(node).filter(|status| status.role == RoleName::Leader).map(|status| status.term)
-        };
+        let leads = |cluster: &Cluster<M>| cluster.status(node).and_then(|status| status.led());
         if leads(&cluster).is_some() && cluster.order(node, NodeOrder::Transfer(None)).is_ok() {
             let until = cluster.now() + TRANSFER_PATIENCE;
             while leads(&cluster).is_some()

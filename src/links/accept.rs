@@ -22,7 +22,7 @@ use super::{AddressBook, HANDSHAKE_PATIENCE, Lives, Notices};
 use crate::net::Transport;
 use crate::net::inbox::{Inbox, inbox};
 use crate::net::router::RouterHandle;
-use crate::protocol::{Address, Envelope, Packet};
+use crate::protocol::{Address, Packet};
 use crate::tls::Security;
 use crate::types::{HostPort, NodeId};
 use crate::wire::{
@@ -225,7 +225,7 @@ impl Shared {
                 encode(&Frame::Welcome(welcome), &mut first);
                 if writer.write_all(&first).is_ok() {
                     drop(writer);
-                    self.use_it(number, channel, frames, &caller);
+                    self.serve_caller(number, channel, frames, &caller);
                 }
             }
             Err(why) => {
@@ -277,7 +277,7 @@ impl Shared {
         Ok((hello.caller, welcome))
     }
 
-    fn use_it(&self, number: u64, channel: Channel, mut frames: FrameReader, caller: &Caller) {
+    fn serve_caller(&self, number: u64, channel: Channel, mut frames: FrameReader, caller: &Caller) {
         match caller {
             Caller::Node { member, address, .. } => {
                 self.host.met(member.node, address);
@@ -308,32 +308,27 @@ impl Shared {
                 };
                 let mut attached = self.host.attach(name, answers);
                 let take = |frame| match frame {
-                    Frame::Text(question) => attached.asked(&question),
+                    Frame::Text(question) => attached.asked(&question).map(|()| None),
                     _ => Err("it is a console, and sent something else than a question".to_string()),
                 };
-                connection.read(take, || {});
+                connection.read(take, |_| {});
             }
         }
     }
 
     fn read_node(&self, connection: Connection, node: NodeId) {
-        let group: std::cell::RefCell<Vec<Envelope>> = std::cell::RefCell::default();
         let (from, to) = (Address::Node(node), Address::Node(self.own));
         let take = |frame| match frame {
-            Frame::Envelope(envelope) if (envelope.from, envelope.to) == (from, to) => {
-                group.borrow_mut().push(envelope);
-                Ok(())
-            }
+            Frame::Envelope(envelope) if (envelope.from, envelope.to) == (from, to) => Ok(Some(envelope)),
             _ => Err(format!("it is {node}, and sent something else than {node}'s messages to {}", self.own)),
         };
-        let why = connection.read(take, || self.network.send(&mut group.borrow_mut()));
+        let why = connection.read(take, |group| self.network.send(group));
         log::debug!(target: "raftlab::links", "the link of {node} has ended: {why}");
     }
 
     /// Each client that is named on this connection is answered on it.
     fn read_clients(&self, number: u64, connection: Connection, answers: &Inbox) {
-        let group: std::cell::RefCell<Vec<Envelope>> = std::cell::RefCell::default();
-        let own = std::cell::RefCell::new(VecDeque::new());
+        let mut own = VecDeque::new();
         let take = |frame| match frame {
             Frame::Envelope(envelope) if matches!(envelope.packet, Packet::Request(_)) => {
                 let (Address::Client(client), Address::Node(to)) = (envelope.from, envelope.to) else {
@@ -342,14 +337,13 @@ impl Shared {
                 if to != self.own {
                     return Err(format!("it asks {to}, and this is {}", self.own));
                 }
-                self.names.take(number, client, answers, &mut own.borrow_mut())?;
-                group.borrow_mut().push(envelope);
-                Ok(())
+                self.names.take(number, client, answers, &mut own)?;
+                Ok(Some(envelope))
             }
             _ => Err("it is a client, and sent something else than requests".to_string()),
         };
-        connection.read(take, || self.network.send(&mut group.borrow_mut()));
-        for client in own.into_inner() {
+        connection.read(take, |group| self.network.send(group));
+        for client in own {
             self.names.forget(number, client);
         }
     }

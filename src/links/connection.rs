@@ -10,6 +10,7 @@ use super::SILENCE;
 use super::channel::Channel;
 use super::outlet::{Outgoing, Outlet};
 use crate::clock::LogicalClock;
+use crate::protocol::Envelope;
 use crate::text::plain;
 use crate::wire::{Frame, FrameReader};
 
@@ -46,17 +47,19 @@ impl Connection {
         Connection { clock: Some(clock), ..self }
     }
 
-    /// Reads until the connection ends, hands each frame but ticks to `take`, and after those that came together calls
-    /// `flush`. Returns why it ended.
+    /// Reads until the connection ends, and hands each frame but ticks to `take`. The messages that it takes of frames that came
+    /// together go to `send`, which empties the group. Returns why the connection ended.
     pub fn read(
         mut self,
-        mut take: impl FnMut(Frame) -> Result<(), String>,
-        mut flush: impl FnMut(),
+        mut take: impl FnMut(Frame) -> Result<Option<Envelope>, String>,
+        mut send: impl FnMut(&mut Vec<Envelope>),
     ) -> String {
+        let mut group = Vec::new();
         let why = loop {
-            match self.next_frames(&mut take) {
-                Ok(()) => flush(),
-                Err(why) => break why,
+            let taken = self.next_frames(&mut take, &mut group);
+            send(&mut group);
+            if let Err(why) = taken {
+                break why;
             }
             match self.frames.read_from(&mut self.channel) {
                 Ok(0) => break "it closed the connection".to_string(),
@@ -68,19 +71,22 @@ impl Connection {
                 Err(error) => break plain(&error),
             }
         };
-        flush();
         let _ = self.channel.socket().shutdown(Shutdown::Both);
         let _ = self.writer.join();
         why
     }
 
-    fn next_frames(&mut self, take: &mut impl FnMut(Frame) -> Result<(), String>) -> Result<(), String> {
+    fn next_frames(
+        &mut self,
+        take: &mut impl FnMut(Frame) -> Result<Option<Envelope>, String>,
+        group: &mut Vec<Envelope>,
+    ) -> Result<(), String> {
         while let Some(frame) = self.frames.next_frame().map_err(|error| error.to_string())? {
             self.outlet.received.fetch_add(1, Ordering::Relaxed);
             match (frame, &self.clock) {
                 (Frame::Received(_), _) => {}
                 (Frame::Clock(moment), Some(clock)) => clock.see(moment),
-                (frame, _) => take(frame)?,
+                (frame, _) => group.extend(take(frame)?),
             }
         }
         Ok(())

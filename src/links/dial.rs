@@ -18,7 +18,7 @@ use crate::clock::LogicalClock;
 use crate::net::Transport;
 use crate::net::inbox::inbox;
 use crate::net::router::RouterHandle;
-use crate::protocol::{Address, Envelope};
+use crate::protocol::Address;
 use crate::text::plain;
 use crate::tls::Security;
 use crate::types::{Addresses, HostPort, NodeId, Random};
@@ -227,11 +227,11 @@ impl Dialing {
                 let take = |frame| match frame {
                     Frame::Text(text) => {
                         heard(Heard::Text(text));
-                        Ok(())
+                        Ok(None)
                     }
                     _ => Err("it sent what a console is not sent".to_string()),
                 };
-                Ok(connection.read(take, || {}))
+                Ok(connection.read(take, |_| {}))
             }
         }
     }
@@ -245,19 +245,15 @@ fn read_envelopes(
     network: &RouterHandle,
     told_nodes: impl Fn(Addresses),
 ) -> String {
-    let group: std::cell::RefCell<Vec<Envelope>> = std::cell::RefCell::default();
     let take = |frame| match frame {
-        Frame::Envelope(envelope) if answers && envelope.from == Address::Node(node) => {
-            group.borrow_mut().push(envelope);
-            Ok(())
-        }
+        Frame::Envelope(envelope) if answers && envelope.from == Address::Node(node) => Ok(Some(envelope)),
         Frame::Nodes(nodes) if answers => {
             told_nodes(nodes);
-            Ok(())
+            Ok(None)
         }
         _ => Err("it sent what does not belong on this link".to_string()),
     };
-    connection.read(take, || network.send(&mut group.borrow_mut()))
+    connection.read(take, |group| network.send(group))
 }
 
 /// Asks who is there, and hangs up. None when nothing can be reached at the address.

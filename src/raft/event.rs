@@ -8,7 +8,7 @@ use std::time::Duration;
 use derive_more::Display;
 use serde::{Deserialize, Serialize};
 
-pub use super::beyond::transfer::reason::{OrderIgnored, TransferError, TransferReason, Unfit};
+pub use super::beyond::transfer::reason::{TimeoutNowIgnored, TransferError, TransferReason, Unfit};
 use super::membership::configuration::Configuration;
 use super::membership::request::ChangeError;
 use super::message::Round;
@@ -252,7 +252,7 @@ pub enum Event {
     TransferRefused { error: TransferError },
     /// A leader sent TimeoutNow, and this node starts no election.
     #[display("does not start the election that {leader} ordered: {reason}")]
-    OrderIgnored { leader: NodeId, reason: OrderIgnored },
+    TimeoutNowIgnored { leader: NodeId, reason: TimeoutNowIgnored },
     /// The leader heard too few followers for an election timeout.
     #[display("hears only {heard} of the {quorum} nodes that a quorum needs")]
     QuorumLost {

@@ -100,7 +100,7 @@ impl Tally {
                     self.handed_over += u64::from(*reason == TransferReason::DiskStalled);
                 }
                 Event::TransferGivenUp { .. } => self.transfers_given_up += 1,
-                Event::OrderIgnored { .. } => self.orders_ignored += 1,
+                Event::TimeoutNowIgnored { .. } => self.orders_ignored += 1,
                 Event::LeaseRead { left: Some(_) } => self.lease_reads += 1,
                 _ => {}
             }

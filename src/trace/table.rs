@@ -71,7 +71,7 @@ fn raft_row(event: &Event) -> Row {
         Event::TimeoutNowSent { .. } => (Info, Election, OnRequest, "D 3.10"),
         Event::TransferGivenUp { .. } => (Warn, Election, Unasked, "D 3.10"),
         Event::TransferRefused { .. } => (Info, Election, Answered, "D 3.10"),
-        Event::OrderIgnored { .. } => (Info, Election, OnRequest, "D 3.10"),
+        Event::TimeoutNowIgnored { .. } => (Info, Election, OnRequest, "D 3.10"),
         Event::AcknowledgedLost { .. } => (Warn, Election, Unasked, "5.2"),
         Event::Rejoining => (Warn, Election, Unasked, "6"),
         Event::MembersProposed { .. } | Event::MembersTakenBack { .. } => (Info, Election, Unasked, "6"),

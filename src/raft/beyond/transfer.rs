@@ -22,7 +22,7 @@
 pub(in crate::raft) mod reason;
 mod succession;
 
-use self::reason::{OrderIgnored, TransferError, TransferReason, Unfit};
+use self::reason::{TimeoutNowIgnored, TransferError, TransferReason, Unfit};
 use self::succession::Succession;
 use super::message::{Cause, Extra, Round, Waiver};
 use crate::raft::event::{Event, StepDownReason};
@@ -290,10 +290,10 @@ impl Raft {
         let mut ignored = self.timeout_now_ignored(now, waiver, last);
         if ignored.is_none() {
             self.free_vote(waiver);
-            ignored = self.is_vote_on_hold(now).then_some(OrderIgnored::Withheld);
+            ignored = self.is_vote_on_hold(now).then_some(TimeoutNowIgnored::Withheld);
         }
         if let Some(reason) = ignored {
-            return self.note(Event::OrderIgnored { leader: leader.node, reason });
+            return self.note(Event::TimeoutNowIgnored { leader: leader.node, reason });
         }
         let cause = Cause::Transfer(waiver);
         self.become_candidate(now, cause);
@@ -305,19 +305,19 @@ impl Raft {
     }
 
     /// Why TimeoutNow with this waiver, of a leader whose log ends so, starts no election.
-    fn timeout_now_ignored(&self, now: Time, waiver: Waiver, theirs: EntryId) -> Option<OrderIgnored> {
+    fn timeout_now_ignored(&self, now: Time, waiver: Waiver, theirs: EntryId) -> Option<TimeoutNowIgnored> {
         let ours = self.log.last();
         if !self.may_campaign() {
-            return Some(OrderIgnored::NoVote);
+            return Some(TimeoutNowIgnored::NoVote);
         }
         if self.beyond.transfers.heard > (waiver.term, waiver.round) {
-            return Some(OrderIgnored::LaterRound);
+            return Some(TimeoutNowIgnored::LaterRound);
         }
         if ours != theirs {
-            return Some(OrderIgnored::OtherLast { theirs, ours });
+            return Some(TimeoutNowIgnored::OtherLast { theirs, ours });
         }
         if self.disk_stalls(now) || !self.is_hard_state_durable() {
-            return Some(OrderIgnored::DiskOwes);
+            return Some(TimeoutNowIgnored::DiskOwes);
         }
         None
     }

@@ -147,10 +147,8 @@ impl Raft {
     fn answers(&self, now: Time, member: Member) -> bool {
         let Role::Leader(leader) = &self.role else { return false };
         member == self.member()
-            || leader.followers.get(&member.node).is_some_and(|progress| {
-                let answers = &progress.answers;
-                answers.store_id == member.store_id
-                    && answers.answered.is_some_and(|at| now < at + self.settings.election_min)
+            || leader.progress_of(member).is_some_and(|progress| {
+                progress.answers.answered.is_some_and(|at| now < at + self.settings.election_min)
             })
     }
 }

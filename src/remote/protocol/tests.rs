@@ -17,7 +17,7 @@ use crate::raft::effects::Change;
 use crate::raft::effects::{ChangeError, ChangeRequest, HardState, RejectReason};
 use crate::raft::entry::{Content, Entry, Origin};
 use crate::raft::event::{
-    AppendOutcome, Event, OrderIgnored, StepDownReason, TransferError, TransferReason, Unfit, VoteReason,
+    AppendOutcome, Event, StepDownReason, TimeoutNowIgnored, TransferError, TransferReason, Unfit, VoteReason,
 };
 use crate::raft::membership::configuration::Configuration;
 use crate::raft::membership::{Configured, MemberRole};
@@ -149,7 +149,7 @@ fn events() -> Vec<Event> {
     let stepped = |reason| Event::SteppedDown { term, led: true, reason };
     let received = |outcome| Event::AppendReceived { from, prev: AT, count: 2, outcome };
     let refused = |error| Event::TransferRefused { error };
-    let ignored = |reason| Event::OrderIgnored { leader: from, reason };
+    let ignored = |reason| Event::TimeoutNowIgnored { leader: from, reason };
     let mut events = vec![
         Event::TermAdvanced { from: Term(2), to: term, by: from },
         Event::ElectionStarted { term, transfer: true },
@@ -170,7 +170,7 @@ fn events() -> Vec<Event> {
             (from, Unfit::Trails(9)),
         ])),
         refused(TransferError::NotLeader { leader: None }),
-        ignored(OrderIgnored::OtherLast { theirs: AT, ours: EntryId::ZERO }),
+        ignored(TimeoutNowIgnored::OtherLast { theirs: AT, ours: EntryId::ZERO }),
         stepped(StepDownReason::NewerTerm(Term(4))),
         stepped(StepDownReason::NoQuorum),
         vote(VoteReason::LogBehind { theirs: EntryId::ZERO, ours: AT }),

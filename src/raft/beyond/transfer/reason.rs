@@ -75,7 +75,7 @@ pub enum Unfit {
 /// Why a node does not start the election for which its leader sent TimeoutNow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Display, Serialize, Deserialize)]
 #[non_exhaustive]
-pub enum OrderIgnored {
+pub enum TimeoutNowIgnored {
     #[display("it has heard a later round")]
     LaterRound,
     #[display("its log ends at {ours}, not at {theirs}")]

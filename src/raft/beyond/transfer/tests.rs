@@ -216,9 +216,9 @@ fn timeout_now(round: Round) -> Body {
     Body::Extra(Extra::TimeoutNow { round, last: id(4, 2) })
 }
 
-fn ignored(said: &Said) -> Option<OrderIgnored> {
+fn ignored(said: &Said) -> Option<TimeoutNowIgnored> {
     said.events.iter().find_map(|event| match event {
-        Event::OrderIgnored { reason, .. } => Some(*reason),
+        Event::TimeoutNowIgnored { reason, .. } => Some(*reason),
         _ => None,
     })
 }
@@ -248,8 +248,8 @@ fn new_files_that_handed_over_under_a_members_name_are_sent_the_log_as_before() 
 #[test]
 fn a_late_timeout_now_is_ignored() {
     let other_last = Body::Extra(Extra::TimeoutNow { round: 7, last: id(5, 2) });
-    let ours = OrderIgnored::OtherLast { theirs: id(5, 2), ours: id(4, 2) };
-    for (body, reason) in [(timeout_now(6), OrderIgnored::LaterRound), (other_last, ours)] {
+    let ours = TimeoutNowIgnored::OtherLast { theirs: id(5, 2), ours: id(4, 2) };
+    for (body, reason) in [(timeout_now(6), TimeoutNowIgnored::LaterRound), (other_last, ours)] {
         let mut bench = follower(7);
         let said = bench.hear(1, 2, body);
         assert_eq!((ignored(&said), bench.raft.current_term()), (Some(reason), Term(2)));
@@ -289,7 +289,7 @@ fn a_promise_from_before_a_restart_is_freed_by_no_waiver() {
     assert!(!votes(&mut bench, 2, 7));
     claim(&mut bench, 1, 2, 7);
     let said = bench.hear(1, 2, timeout_now(7));
-    assert_eq!(ignored(&said), Some(OrderIgnored::Withheld), "nor does it campaign itself");
+    assert_eq!(ignored(&said), Some(TimeoutNowIgnored::Withheld), "nor does it campaign itself");
 }
 
 #[test]
