@@ -315,9 +315,9 @@ fn shake(
 
 /// What the other side says of its caller, said by the caller.
 fn of_this_process(why: &str) -> String {
+    let why = why.replace("this process", "the other");
     let its = why.strip_prefix("its ").map(|rest| format!("this process's {rest}"));
-    its.or_else(|| why.strip_prefix("it ").map(|rest| format!("this process {rest}")))
-        .unwrap_or_else(|| why.to_string())
+    its.or_else(|| why.strip_prefix("it ").map(|rest| format!("this process {rest}"))).unwrap_or(why)
 }
 
 /// The first frame of a connection, behind the bytes that every connection begins with.

@@ -74,7 +74,7 @@ pub(super) const ALL_LINKS: Slot = Slot::flag("--all", "a row for each link, in 
 pub(super) const WATCH: Slot =
     Slot::flag("--watch", "draws it again at each change, until Ctrl-C; also -w").or(Some("-w"), None);
 pub(super) const FILTER: Slot = Slot::optional(
-    "on | off | election | net | all | heartbeats",
+    "on | off | election | client | net | all | heartbeats",
     Kind::Choice { name: "events", words: &EventFilter::NAMES },
 );
 pub(super) const AS_JSON: Slot = Slot::flag("--json", "one JSON object an event, as in a trace");

@@ -119,9 +119,9 @@ impl RemoteLab {
         self.forgotten.remove(&node);
         self.catch_up();
         self.links.get(&node).into_iter().for_each(NodeLink::dial);
-        // One that has just been started is about to call the others.
+        // One that has just been started is about to call the others, and says first how its node is.
         let until = self.now() + CONNECTED_WITHIN;
-        while self.links.get(&node).and_then(NodeLink::member).is_none() && self.now() < until {
+        while self.links.get(&node).and_then(NodeLink::held).is_none() && self.now() < until {
             self.wait(until);
         }
         let advising =
