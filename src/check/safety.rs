@@ -155,6 +155,14 @@ impl Safety {
         }
     }
 
+    /// The same of a node whose earlier steps are lost, and their moments of the logical clock with them. They may belong before
+    /// what others did long before this, or behind it.
+    pub fn begin_unplaced(&mut self, standing: &Standing) {
+        self.begin_midway(standing);
+        let record = self.records.get_mut(&standing.shown.member).expect("begun above");
+        record.unplaced_until = Some(record.term);
+    }
+
     /// A node starts.
     pub fn begin(&mut self, standing: &Standing) {
         let (member, committed) = (standing.shown.member, standing.committed);
@@ -170,7 +178,7 @@ impl Safety {
         let found = standing.configured.clone();
         let is_behind = before.is_none() || self.sight != Sight::Whole;
         if is_behind && committed.index > self.committed() {
-            self.begin_behind(committed, &record.chain, found);
+            self.begin_behind(committed, standing.shown.term, &record.chain, found);
         } else if committed.index > LogIndex(0) {
             self.check_configured(member.node, committed.index, found.as_ref());
         } else if let Some(founders) = found {
@@ -178,6 +186,7 @@ impl Safety {
         }
         if let Some(before) = before {
             record.unseen_until = before.unseen_until;
+            record.unplaced_until = before.unplaced_until;
             self.check_recovered(member, &before, &record);
             self.members_moved = true;
         }
@@ -197,8 +206,12 @@ impl Safety {
 
     /// The nodes that belong to the cluster, or have belonged to it, by the committed configurations that are known.
     pub fn members(&self) -> BTreeSet<NodeId> {
-        let members = self.configurations.iter().flat_map(|known| known.configuration.members());
-        members.map(|member| member.node).collect()
+        self.servers().map(|member| member.node).collect()
+    }
+
+    /// The same with their files.
+    fn servers(&self) -> impl Iterator<Item = Member> {
+        self.configurations.iter().flat_map(|known| known.configuration.members())
     }
 
     /// How a node stands that was seen from its start.
@@ -209,12 +222,19 @@ impl Safety {
         Some(record.standing(Shown::of(raft), entries))
     }
 
-    /// What a snapshot covers was committed before this run, or out of sight, and is not checked.
-    fn begin_behind(&mut self, snapshot: EntryId, chain: &Window<(Term, u64)>, found: Option<Configured>) {
+    /// What a snapshot covers was committed before this run, or out of sight, and is not checked. That was done in this term, or
+    /// before it.
+    fn begin_behind(
+        &mut self,
+        snapshot: EntryId,
+        term: Term,
+        chain: &Window<(Term, u64)>,
+        found: Option<Configured>,
+    ) {
         let entry = chain.get(snapshot.index).expect("its log continues where its snapshot ends");
         self.anchors.insert(snapshot, entry.1);
         self.committed = Window::beginning_at(snapshot.index, entry);
-        self.committed_in.insert(snapshot.term, snapshot.index);
+        self.committed_in.insert(term, snapshot.index);
         self.configurations = found.into_iter().collect();
         self.effective = Window::behind(snapshot.index);
     }

@@ -6,7 +6,7 @@ use super::form::{Cause, Record, Run, Seen, StepSeen, decode};
 use super::unframe;
 use crate::check::property::{Property, Verdict};
 use crate::check::safety::{Safety, Standing, Step};
-use crate::types::{NodeId, Time};
+use crate::types::{NodeId, Term, Time};
 
 /// Records that were read, and what they say of the properties so far.
 #[derive(Debug)]
@@ -43,6 +43,21 @@ struct Stream {
     /// Records at the end of an earlier life were lost: what others did by them may stand there without its reason.
     lost_its_end: bool,
     boot: Option<u64>,
+    /// The term in which its records begin, and the first later one of which they tell.
+    terms: (Term, Option<Term>),
+    beginning: Beginning,
+}
+
+/// What stands before the first record that was read of a node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Beginning {
+    /// Nothing: it is that of its first step.
+    #[default]
+    Whole,
+    /// Records that were written over, whose clock it continues.
+    Continued,
+    /// Records that are lost, in terms up to this one.
+    Lost(Term),
 }
 
 impl Default for Following {
@@ -60,6 +75,14 @@ impl Following {
     /// The nodes whose records were read.
     pub fn nodes(&self) -> impl Iterator<Item = NodeId> {
         self.streams.keys().copied()
+    }
+
+    /// Whether each node's records that were read begin with its first step.
+    pub fn reaches_back(&self) -> bool {
+        self.streams
+            .values()
+            .filter(|stream| stream.has_begun)
+            .all(|stream| stream.beginning == Beginning::Whole)
     }
 
     /// The place up to which this node's records were read.
@@ -213,9 +236,18 @@ impl Following {
         if cause == Cause::Gap {
             stream.flaw = Some(format!("{node} could not write down each step: its log says why"));
         }
+        let term = standing.shown.term;
+        if is_first {
+            stream.terms = (term, None);
+            stream.beginning = Beginning::of(cause, term);
+        }
+        let beginning = stream.beginning;
+        let is_late = is_first && beginning != Beginning::Whole;
+        stream.note_term(term);
         self.lose_sight();
-        let is_late = is_first && (cause != Cause::Start || standing.shown.term.0 > 0);
-        if is_late || was_missed || cause != Cause::Start {
+        if is_first && matches!(beginning, Beginning::Lost(_)) {
+            self.safety.begin_unplaced(standing);
+        } else if is_late || was_missed || cause != Cause::Start {
             self.safety.begin_midway(standing);
         } else {
             self.safety.begin(standing);
@@ -230,6 +262,7 @@ impl Following {
             return;
         }
         stream.clock = clock;
+        stream.note_term(seen.shown.term);
         let step = Step {
             shown: seen.shown,
             now: Time::from_nanos(clock),
@@ -241,6 +274,26 @@ impl Following {
             applied: &seen.applied,
         };
         self.safety.observe(&step, seen.sent.iter());
+    }
+
+    /// Whose earlier records are lost. Where those of no other node reach back before it, nothing that was read depends on them.
+    fn lost(&self) -> Option<String> {
+        let begins_late = self.streams.iter().find_map(|(node, stream)| {
+            let Beginning::Lost(until) = stream.beginning else { return None };
+            let mut others = self.streams.iter().filter(|(other, _)| *other != node);
+            let reaches_back = others.any(|(_, other)| other.terms.1.is_some_and(|term| term <= until));
+            reaches_back.then(|| {
+                format!("{node}'s records begin in term {until}: what it did before does not stand in them")
+            })
+        });
+        let lost_files = || {
+            let member = self.safety.lost_files()?;
+            Some(format!(
+                "{}'s records begin with later files: what it did with those of {member} does not stand in them",
+                member.node
+            ))
+        };
+        begins_late.or_else(lost_files)
     }
 
     /// Each property that records can decide. One that was not broken is open while something of a node may be missing.
@@ -256,7 +309,7 @@ impl Following {
             unread.map(|node| format!("{node} is a member or was one, and no record of it was read"));
         let nothing = self.streams.values().all(|stream| !stream.has_begun);
         let nothing = nothing.then(|| "no record was read".to_string());
-        let why = flaw.or(silent).or(unread).or(nothing);
+        let why = flaw.or_else(|| self.lost()).or(silent).or(unread).or(nothing);
         let recorded = |verdict: &Verdict| {
             Property::ALL.iter().any(|(property, name)| *name == verdict.property && property.is_recorded())
         };
@@ -271,7 +324,23 @@ impl Following {
     }
 }
 
+impl Beginning {
+    fn of(first: Cause, term: Term) -> Beginning {
+        match first {
+            Cause::Start if term == Term(0) => Beginning::Whole,
+            Cause::File => Beginning::Continued,
+            Cause::Start | Cause::Gap => Beginning::Lost(term),
+        }
+    }
+}
+
 impl Stream {
+    fn note_term(&mut self, term: Term) {
+        if term > self.terms.0 {
+            self.terms.1.get_or_insert(term);
+        }
+    }
+
     /// Records are missing behind those that were read.
     fn miss(&mut self, flaw: String) {
         self.flaw = Some(flaw);

@@ -2,6 +2,7 @@
 //! leaves it open.
 
 mod bytes;
+mod late;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

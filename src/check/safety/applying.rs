@@ -22,7 +22,7 @@ pub struct CarriedOut {
 impl Safety {
     /// A snapshot of everything up to this entry takes the place of the log: all of it must be committed.
     pub(super) fn check_covered(&mut self, node: NodeId, last: EntryId) {
-        if self.committed.is_gone(last.index) || self.has_unseen() && last.index > self.committed() {
+        if self.committed.is_gone(last.index) || self.has_unseen(last.term) && last.index > self.committed() {
             return;
         }
         let committed = self.committed.get(last.index).map(|(term, _)| term);

@@ -88,6 +88,7 @@ impl Safety {
                 voter == member
                     || given.is_some_and(|voters| voters.contains(&voter))
                     || self.may_have_said(voter, term.previous())
+                    || self.is_unplaced(voter)
             };
             let by_quorum = |configured| is_quorum(configured, would_vote);
             let configuration = record.configuration().map(|configured| &*configured.configuration);

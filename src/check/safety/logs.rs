@@ -48,7 +48,7 @@ impl Safety {
         let Shown { member, term, .. } = step.shown;
         let leads = step.shown.leads();
         if let Some((base, configured)) = &write.reset {
-            self.follow_reset(member, record, *base, configured.as_ref());
+            self.follow_reset(&step.shown, record, *base, configured.as_ref());
         }
         if let Some(index) = write.truncate_from {
             if leads && record.led == Some(term) {
@@ -75,16 +75,17 @@ impl Safety {
     /// A node's log starts again behind a durable snapshot: its chain is that of the committed entries.
     fn follow_reset(
         &mut self,
-        member: Member,
+        shown: &Shown,
         record: &mut Record,
         base: EntryId,
         found: Option<&Configured>,
     ) {
+        let Shown { member, term, .. } = *shown;
         self.check_covered(member.node, base);
         self.check_configured(member.node, base.index, found);
         let chain = self.chain_to(base, self.sight == Sight::OneNode);
         if self.sight != Sight::Whole && base.index > self.committed() {
-            self.begin_behind(base, &chain, found.cloned());
+            self.begin_behind(base, term, &chain, found.cloned());
         }
         let configured = self.committed_configuration(base.index).or(found).cloned();
         record.reset(base.index, chain, configured);

@@ -14,7 +14,7 @@ use super::step::Shown;
 use crate::check::property::Property;
 use crate::raft::membership::Configured;
 use crate::raft::membership::configuration::{Configuration, Voters};
-use crate::types::{LogIndex, Member, NodeId};
+use crate::types::{LogIndex, Member, NodeId, Term};
 
 /// Whether more than half of the voters satisfy this: of both sets while it is joint.
 pub fn is_quorum(configuration: &Configuration, satisfies: impl Fn(Member) -> bool) -> bool {
@@ -159,7 +159,8 @@ impl Safety {
             let other = live[..place].iter().find(|other| !overlap(&other.configuration, &one.configuration));
             apart = apart.or(other.map(|other| (*other, *one)));
         }
-        if self.has_unseen() {
+        let newest = self.committed.get(self.committed()).map_or(Term(0), |(term, _)| term);
+        if self.has_unseen(newest) {
             // What they have done since may have ended the use of one.
             self.members_moved = true;
         } else if let Some((one, other)) = apart {

@@ -78,7 +78,7 @@ impl Safety {
     fn wrong_installation(&self, sender: Member, last: EntryId) -> Option<String> {
         let record = &self.records[&sender];
         let committed = self.committed.get(last.index);
-        let compared = !self.committed.is_gone(last.index) && !self.has_unseen();
+        let compared = !self.committed.is_gone(last.index) && !self.has_unseen(last.term);
         if record.durable_index < last.index {
             let durable = record.durable_index;
             Some(format!("{sender} says that it installed the snapshot at {last}, durable is {durable}"))

@@ -39,6 +39,9 @@ pub struct Record {
     pub retired: bool,
     /// Of one that is seen from the middle of its life on: the newest term that was known when such a one was seen last.
     pub unseen_until: Option<Term>,
+    /// Steps that it made in terms up to this one are missing, and may belong anywhere among those of others: its logical
+    /// clock began again.
+    pub unplaced_until: Option<Term>,
     /// When it was first seen, by its clock, if that was in the middle of its life.
     pub seen_since: Option<Time>,
     /// The newest write that was under way then, while it is: what of its term and vote the disk holds is not known.
@@ -189,6 +192,11 @@ impl Record {
     /// Whether it may have run in this term before it was first seen.
     pub fn is_unseen_in(&self, term: Term) -> bool {
         self.unseen_until.is_some_and(|newest| term <= newest)
+    }
+
+    /// Whether it may have run in this term at any moment of what was seen of others.
+    pub fn is_unplaced_in(&self, term: Term) -> bool {
+        self.unplaced_until.is_some_and(|newest| term <= newest)
     }
 
     /// Whether its disk holds the entry of this term and hash.

@@ -78,10 +78,26 @@ impl Safety {
     pub(super) fn is_unseen(&self, member: Member) -> bool {
         match &self.sight {
             Sight::Whole | Sight::OneNode => false,
-            Sight::Records { unseen } => {
-                unseen.contains(&member.node) || !self.present.contains_key(&member.node)
-            }
+            Sight::Records { unseen } => unseen.contains(&member.node) || self.has_no_record(member),
         }
+    }
+
+    /// Whether nothing was seen of these files. A node that is to give its files this number has done nothing in its name.
+    fn has_no_record(&self, member: Member) -> bool {
+        let is_to_come = self.present.get(&member.node).is_some_and(|present| *present < member.store_id);
+        !is_to_come && !self.records.contains_key(&member)
+    }
+
+    /// A member of which nothing was seen although its node was, under later files.
+    pub fn lost_files(&self) -> Option<Member> {
+        let is_lost =
+            |member: &Member| self.present.contains_key(&member.node) && self.has_no_record(*member);
+        self.servers().find(is_lost)
+    }
+
+    /// Whether steps of it that are missing may belong anywhere.
+    pub(super) fn is_unplaced(&self, member: Member) -> bool {
+        self.records.get(&member).is_some_and(|record| record.unplaced_until.is_some())
     }
 
     /// Whether it may have said something in this term that was not seen.
@@ -89,12 +105,14 @@ impl Safety {
         self.is_unseen(member) || self.records.get(&member).is_some_and(|record| record.is_unseen_in(term))
     }
 
-    /// Whether a node that may have decided something is out of sight.
-    pub(super) fn has_unseen(&self) -> bool {
+    /// Whether a node that may have decided something in this term, or in a later one, is out of sight.
+    pub(super) fn has_unseen(&self, term: Term) -> bool {
         match &self.sight {
             Sight::Whole | Sight::OneNode => false,
             Sight::Records { unseen } => {
-                !unseen.is_empty() || self.members().iter().any(|node| !self.present.contains_key(node))
+                !unseen.is_empty()
+                    || self.servers().any(|member| self.has_no_record(member))
+                    || self.records.values().any(|record| record.is_unplaced_in(term))
             }
         }
     }
@@ -146,7 +164,7 @@ impl Safety {
                 Some(true)
             } else {
                 let possible = any(&|voter| agrees(voter) != Some(false));
-                let is_unknown = possible || doubt.used.is_empty() && self.has_unseen();
+                let is_unknown = possible || doubt.used.is_empty() && self.has_unseen(Term(0));
                 (!is_unknown).then_some(false)
             }
         };
@@ -170,7 +188,7 @@ impl Safety {
                 let committed = |leader: &Member| {
                     *leader != member && self.records.get(leader).is_some_and(|record| record.commit >= index)
                 };
-                if leaders.any(committed) { Some(true) } else { (!self.has_unseen()).then_some(false) }
+                if leaders.any(committed) { Some(true) } else { (!self.has_unseen(term)).then_some(false) }
             }
         }
     }
