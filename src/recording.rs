@@ -12,6 +12,7 @@
 //! two checksums, as in the files of [records](crate::check::records).
 
 pub(crate) mod form;
+mod order;
 pub(crate) mod reading;
 mod recorder;
 mod ring;

@@ -74,6 +74,15 @@ pub enum Event {
     Ended { order: u64, at: Time, why: EndReason },
 }
 
+/// The next thing of a recording.
+#[derive(Debug)]
+pub enum Next {
+    /// A node's server as it was; the image of its state machine follows as text.
+    Frame(NodeId, Box<Frame>, Vec<u8>),
+    Event(NodeId, Event),
+    Rules(Rules),
+}
+
 /// What went into a step, and what came of it.
 #[derive(Debug)]
 pub struct Step {

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::form::{Event, Frame, Head, PieceKind, Rules, next_event};
+use super::form::{Event, Frame, Head, Next, PieceKind, Rules, next_event};
+use super::order::{Head as NextOf, first};
 use super::{HEAD_FILE, NETWORK_FILE, VERSION};
 use crate::check::records::{FRAME_BYTES, framed_length, unframe};
 use crate::types::{NODES_MAX, NodeId, Time};
@@ -24,6 +25,8 @@ pub struct Recording {
     folder: PathBuf,
     files: Vec<NodeFile>,
     rules: Vec<Rules>,
+    /// All nodes were in one process: their steps have numbers in the order in which they were made.
+    is_of_one_process: bool,
     /// Nodes of which steps are missing, or of which the first is not the first of a life.
     partial: BTreeSet<NodeId>,
     missing: BTreeSet<NodeId>,
@@ -41,15 +44,6 @@ struct NodeFile {
     shift: Duration,
 }
 
-/// The next thing of a recording.
-#[derive(Debug)]
-pub enum Next {
-    /// A node's server as it was; the image of its state machine follows as text.
-    Frame(NodeId, Box<Frame>, Vec<u8>),
-    Event(NodeId, Event),
-    Rules(Rules),
-}
-
 impl Recording {
     /// Looks at all of a folder. Versions of the program are compared unless `any_version`.
     ///
@@ -65,8 +59,14 @@ impl Recording {
             files.extend(files_of(part).map(|(node, path)| NodeFile { node, path, shift }));
         }
         files.sort_by_key(|file| file.node);
-        let rules = parts.first().map_or_else(|| Ok(Vec::new()), |part| rules_of(part))?;
-        let mut recording = Recording { folder: folder.to_path_buf(), files, rules, ..Recording::default() };
+        let mut rules = parts.first().map_or_else(|| Ok(Vec::new()), |part| rules_of(part))?;
+        let shift = heads.first().map_or(Duration::ZERO, |head| Duration::from_nanos(head.began - first));
+        for rules in &mut rules {
+            rules.at = rules.at + shift;
+        }
+        let is_of_one_process = parts.len() == 1;
+        let folder = folder.to_path_buf();
+        let mut recording = Recording { folder, files, rules, is_of_one_process, ..Recording::default() };
         for file in recording.files.clone() {
             recording.bytes += file.path.metadata().map_or(0, |known| known.len());
             let mut stream = Stream::open(&file)?;
@@ -89,7 +89,7 @@ impl Recording {
             }
         }
         if recording.steps == 0 {
-            return Err(RecordingError(format!("{} holds no step", folder.display())));
+            return Err(RecordingError(format!("{} holds no step", recording.folder.display())));
         }
         Ok(recording)
     }
@@ -136,6 +136,7 @@ impl Recording {
         let mut playing = Playing {
             streams: self.files.iter().map(Stream::open).collect::<Result<_, _>>()?,
             heads: BTreeMap::new(),
+            is_of_one_process: self.is_of_one_process,
             rules: self.rules.iter().cloned().collect(),
         };
         for place in 0..playing.streams.len() {
@@ -210,8 +211,9 @@ fn rules_of(folder: &Path) -> Result<Vec<Rules>, RecordingError> {
 #[derive(Debug)]
 pub struct Playing {
     streams: Vec<Stream>,
-    /// What comes next of each stream, by its number among the events.
-    heads: BTreeMap<(u64, usize), (Time, Next)>,
+    /// What comes next of each stream.
+    heads: BTreeMap<usize, NextOf>,
+    is_of_one_process: bool,
     rules: VecDeque<Rules>,
 }
 
@@ -223,25 +225,41 @@ impl Playing {
             Next::Event(_, event) => event.place(),
             Next::Rules(rules) => (rules.order, rules.at),
         };
-        self.heads.insert((order, place), (at + self.streams[place].shift, next));
+        let Stream { node, shift, .. } = self.streams[place];
+        self.heads.insert(place, NextOf { node, order, time: at + shift, next });
         Ok(())
     }
 
     /// When the next thing happened; none at the end.
-    pub fn next_at(&self) -> Option<Time> {
-        self.heads.values().next().map(|(at, _)| *at)
+    pub fn next_at(&self, is_sent: &dyn Fn(NodeId, NodeId, u64) -> bool) -> Option<Time> {
+        self.first(is_sent).map(|place| self.heads[&place].time)
     }
 
-    /// Takes the next thing.
+    fn first(&self, is_sent: &dyn Fn(NodeId, NodeId, u64) -> bool) -> Option<usize> {
+        if self.is_of_one_process {
+            let by_order = self.heads.iter().min_by_key(|(place, head)| (head.order, **place));
+            return by_order.map(|(place, _)| *place);
+        }
+        first(&self.heads, is_sent)
+    }
+
+    /// Takes the next thing. `is_sent` says of a node's message to another, by its flight, whether the step that sent it was
+    /// taken.
     ///
     /// # Errors
     /// What is wrong with what follows.
-    pub fn take(&mut self) -> Result<Option<Next>, RecordingError> {
-        let Some((&(order, place), _)) = self.heads.first_key_value() else { return Ok(None) };
-        if let Some(rules) = self.rules.pop_front_if(|rules| rules.order < order) {
+    pub fn take(
+        &mut self,
+        is_sent: &dyn Fn(NodeId, NodeId, u64) -> bool,
+    ) -> Result<Option<Next>, RecordingError> {
+        let Some(place) = self.first(is_sent) else { return Ok(None) };
+        let NextOf { order, time, .. } = self.heads[&place];
+        let is_before =
+            |rules: &mut Rules| if self.is_of_one_process { rules.order < order } else { rules.at <= time };
+        if let Some(rules) = self.rules.pop_front_if(is_before) {
             return Ok(Some(Next::Rules(rules)));
         }
-        let (_, next) = self.heads.remove(&(order, place)).expect("seen above");
+        let NextOf { next, .. } = self.heads.remove(&place).expect("seen above");
         self.read(place)?;
         Ok(Some(next))
     }

@@ -20,8 +20,8 @@ use crate::faults::NetChange;
 use crate::panics::caught;
 use crate::protocol::{Address, Envelope};
 use crate::raft::effects::{HardState, SnapshotTask, WriteId};
-use crate::recording::form::{self, Arrived, Event, Frame, MachineMove, Made, Step};
-use crate::recording::reading::{Next, Playing};
+use crate::recording::form::{self, Arrived, Event, Frame, MachineMove, Made, Next, Step};
+use crate::recording::reading::Playing;
 use crate::recording::{Recording, RecordingError};
 use crate::server::applier::{Applier, Done, Task};
 use crate::server::shape::Shaper;
@@ -134,7 +134,8 @@ impl Simulation {
     /// Lets the next thing of the recording happen.
     pub(super) fn follow_next(&mut self) {
         let Some(following) = &mut self.following else { return };
-        match following.playing.take() {
+        let Following { playing, under_way, .. } = &mut **following;
+        match playing.take(&|from, to, flight| is_under_way(under_way, from, to, flight)) {
             Ok(Some(Next::Frame(name, frame, image))) => self.follow_frame(name, *frame, &image),
             Ok(Some(Next::Event(name, Event::Step(step)))) => self.follow_step(name, *step),
             Ok(Some(Next::Event(name, Event::Ended { why, .. }))) => {
@@ -154,7 +155,8 @@ impl Simulation {
     /// When the next thing of the recording happens; never at its end, and behind damage.
     pub(super) fn followed_until(&self) -> Option<Time> {
         let following = self.following.as_ref()?;
-        let next = following.playing.next_at().filter(|_| following.damage.is_none());
+        let is_sent = |from, to, flight| is_under_way(&following.under_way, from, to, flight);
+        let next = following.playing.next_at(&is_sent).filter(|_| following.damage.is_none());
         Some(next.map_or(Time::NEVER, |next| next.max(self.now)))
     }
 
@@ -374,6 +376,15 @@ impl Followed {
             self.hard_state = hard_state.unwrap_or(self.hard_state);
         }
     }
+}
+
+fn is_under_way(
+    under_way: &BTreeMap<(Address, Address, u64), Envelope>,
+    from: NodeId,
+    to: NodeId,
+    flight: u64,
+) -> bool {
+    under_way.contains_key(&(from.into(), to.into(), flight))
 }
 
 /// Performs a task as far as it was performed then.
