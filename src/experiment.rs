@@ -348,13 +348,18 @@ impl Experiment {
             return VerdictReport::default();
         }
         let (safe, mut lines) = if cluster.shows_steps() {
-            safety_lines(cluster.began_with(), &cluster.check())
+            let verdicts = cluster.check();
+            safety_lines(cluster.checks_from_beginning(), &verdicts)
         } else {
             (Some(true), Vec::new())
         };
         let judged = judge(cluster.began_with(), kept, sent, go_on);
         lines.push(judged.text);
-        let pass = if safe == Some(true) { judged.pass } else { safe };
+        let pass = match (safe, judged.pass) {
+            (Some(true), judged) => judged,
+            (None, Some(false)) => Some(false),
+            (safe, _) => safe,
+        };
         VerdictReport { pass, checked: true, lines }
     }
 }

@@ -77,6 +77,11 @@ pub trait Lab {
     /// What the keys held when the run began.
     fn began_with(&self) -> Start;
 
+    /// Whether [`Lab::check`] sees what the nodes did from the cluster's beginning on.
+    fn checks_from_beginning(&self) -> bool {
+        self.began_with() == Start::Absent
+    }
+
     /// Whether others may write, too: what the calls of one console do not explain may then be theirs.
     fn others_write(&self) -> bool {
         false

@@ -184,9 +184,8 @@ fn before(operation: Operation, cut: Time) -> Option<Operation> {
     }
 }
 
-/// What a report says of the properties of a run that began like this, line by line, and whether they held; none when
-/// none was checked.
-pub fn safety_lines(start: Start, verdicts: &[property::Verdict]) -> (Option<bool>, Vec<String>) {
+/// What a report says of the properties of a run, line by line, and whether they held; none when that is not known of each.
+pub fn safety_lines(from_beginning: bool, verdicts: &[property::Verdict]) -> (Option<bool>, Vec<String>) {
     let broken = verdicts.iter().filter(|verdict| verdict.pass() == Some(false));
     let broken: Vec<String> = broken.map(ToString::to_string).collect();
     if !broken.is_empty() {
@@ -195,14 +194,14 @@ pub fn safety_lines(start: Start, verdicts: &[property::Verdict]) -> (Option<boo
     if verdicts.is_empty() {
         return (None, vec!["UNDECIDED safety: no property was checked".to_string()]);
     }
-    let limit = match start {
-        Start::Absent => "",
-        Start::Unknown => "; what was committed before this run is not known to it",
-    };
-    let open = verdicts.iter().filter(|verdict| verdict.pass().is_none()).count();
-    let undecided = if open == 0 { String::new() } else { format!("; {open} more are undecided") };
-    let held = verdicts.len() - open;
-    let text = format!("PASS safety ({held} properties, after every step{undecided}{limit})");
+    let limit = if from_beginning { "" } else { "; what was committed before this run is not known to it" };
+    let open: Vec<&str> = verdicts.iter().filter_map(|verdict| verdict.open.as_deref()).collect();
+    let held = verdicts.len() - open.len();
+    if let Some(why) = open.first() {
+        let text = format!("UNDECIDED safety: {} of {} properties: {why}", open.len(), verdicts.len());
+        return (None, vec![text]);
+    }
+    let text = format!("PASS safety ({held} properties, after every step{limit})");
     (Some(true), vec![text])
 }
 
@@ -256,19 +255,29 @@ mod tests {
             violation: Some("entry 3".to_string()),
             open: None,
         };
-        let said = |start, verdicts: &[property::Verdict]| {
-            let (pass, lines) = safety_lines(start, verdicts);
+        let said = |from_beginning, verdicts: &[property::Verdict]| {
+            let (pass, lines) = safety_lines(from_beginning, verdicts);
             (pass, lines.join("\n"))
         };
         let passed = "PASS safety (1 properties, after every step".to_string();
         let limit = "; what was committed before this run is not known to it)";
-        assert_eq!(said(Start::Absent, std::slice::from_ref(&held)), (Some(true), format!("{passed})")));
-        assert_eq!(said(Start::Unknown, std::slice::from_ref(&held)), (Some(true), passed + limit));
+        assert_eq!(said(true, std::slice::from_ref(&held)), (Some(true), format!("{passed})")));
+        assert_eq!(said(false, std::slice::from_ref(&held)), (Some(true), passed + limit));
         assert_eq!(
-            said(Start::Absent, &[held, broken]),
+            said(true, &[held.clone(), broken]),
             (Some(false), "FAIL Log Matching: entry 3".to_string())
         );
-        let (pass, line) = said(Start::Absent, &[]);
+        let open = |property: &'static str| property::Verdict {
+            property: property.into(),
+            violation: None,
+            open: Some("not all records of n2 were read: it is down".into()),
+        };
+        let said_open = |verdicts: &[property::Verdict]| said(true, verdicts);
+        let why = "properties: not all records of n2 were read: it is down";
+        let undecided = |count: &str| (None, format!("UNDECIDED safety: {count} {why}"));
+        assert_eq!(said_open(&[open("Log Matching"), open("Commit Rule")]), undecided("2 of 2"));
+        assert_eq!(said_open(&[held.clone(), open("Commit Rule")]), undecided("1 of 2"));
+        let (pass, line) = said(true, &[]);
         assert!(pass.is_none() && line.starts_with("UNDECIDED"), "{line}");
     }
 

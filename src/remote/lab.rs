@@ -232,6 +232,11 @@ impl Lab for RemoteLab {
         self.supervisor.as_ref().map_or(Start::Unknown, Supervisor::began_with)
     }
 
+    /// The nodes' records reach further back than this console.
+    fn checks_from_beginning(&self) -> bool {
+        self.records.reach_back()
+    }
+
     fn others_write(&self) -> bool {
         true
     }

@@ -31,6 +31,11 @@ struct Part {
 }
 
 impl RecordsReader {
+    /// Whether the records that were read begin with the cluster.
+    pub fn reach_back(&self) -> bool {
+        self.following.reaches_back()
+    }
+
     /// Judges what the nodes have written down so far.
     ///
     /// First each says where its logical clock stands. Then each hears the latest of these: what it writes from then on is

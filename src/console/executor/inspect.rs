@@ -9,9 +9,8 @@ use super::picture::{Picture, life_word};
 use super::rows::{Row, Run, verb};
 use super::slots::NODE;
 use super::status::NONE;
-use crate::check::linearizability::Start;
 use crate::console::language::{Answer, Directive, Outcome, Topic, form};
-use crate::lab::{Life, NodeView};
+use crate::lab::{LabKind, Life, NodeView};
 use crate::quoting::{CELL_LETTERS, brief, brief_beside, pair};
 use crate::text::counted;
 use crate::text::layout::{duration_shown, table};
@@ -50,6 +49,9 @@ pub(super) const VERBS: &[Row<Run>] = &[
         Console::check,
     ),
 ];
+
+/// What `check` says of processes whose records begin later than they did.
+const FROM_RECORDS: &str = "NOTE the nodes' records begin later than the cluster: what was committed before is not known to them, and not checked";
 
 /// What `check` says of a run that found files.
 const FROM_FILES: &str =
@@ -186,8 +188,9 @@ impl Console {
         let lines = verdicts.iter().map(ToString::to_string);
         let history = self.judge_history();
         self.tell_news_of(&[history.verdict()]);
-        let from_files = self.lab.began_with() == Start::Unknown;
-        let limit = from_files.then(|| FROM_FILES.to_string());
+        let from_files = !self.lab.checks_from_beginning();
+        let note = if self.lab.kind() == LabKind::Processes { FROM_RECORDS } else { FROM_FILES };
+        let limit = from_files.then(|| note.to_string());
         let lines: Vec<String> =
             limit.into_iter().chain(lines).chain(std::iter::once(history.text)).collect();
         let mut properties: Vec<Value> = verdicts

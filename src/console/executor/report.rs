@@ -39,7 +39,8 @@ impl Console {
         may_replace(path)?;
         let recorded = self.narrator.recording().recorded();
         let now = self.lab.now();
-        let (_, mut verdict) = safety_lines(self.lab.began_with(), &self.lab.check());
+        let safety = self.lab.check();
+        let (_, mut verdict) = safety_lines(self.lab.checks_from_beginning(), &safety);
         verdict.push(self.judge_history().text);
         let operations: Vec<_> = self.course.record.operations().iter().collect();
         let load = self.loads.last();
