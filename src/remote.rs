@@ -2,6 +2,7 @@
 
 mod agreed;
 pub mod clients;
+mod clock_offset;
 pub mod lab;
 mod merging;
 mod node_link;

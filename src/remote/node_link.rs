@@ -1,6 +1,6 @@
 //! A console's link to one node: questions and answers, and what the node tells by itself.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,9 +10,10 @@ use derive_more::Debug;
 use parking_lot::Mutex;
 
 use super::RemoteCluster;
+use super::clock_offset::ClockOffset;
 use super::protocol::{Answer, Asked, Question, Told};
 use super::questions::Questions;
-use super::seen::{Lost, Seen, moved};
+use super::seen::{Lost, Seen};
 use crate::cluster::entropy;
 use crate::faults::SetVersion;
 use crate::lab::{LabError, Life, NodeView};
@@ -72,20 +73,7 @@ impl NodeLink {
         notices: Arc<Notices>,
         listener: Listener,
     ) -> io::Result<NodeLink> {
-        let view = NodeView { life: Life::Up, status: Status::default(), disk_blocked: false };
-        let shared = Arc::new(Mutex::new(Seen {
-            member: None,
-            why: "it has not been reached so far".to_string(),
-            is_first_try: true,
-            heard: Instant::now(),
-            is_silent: true,
-            view,
-            ahead: 0,
-            nodes: BTreeSet::new(),
-            held: None,
-            last_question: 0,
-            waiting: HashMap::new(),
-        }));
+        let shared = Arc::new(Mutex::new(Seen::default()));
         let (questions, asked) = bounded(QUESTIONS_MAX);
         let unsent: Receiver<String> = Receiver::clone(&asked);
         let hello = remote.hello(Caller::Console { expects: node, name: name.to_string() });
@@ -180,9 +168,9 @@ impl NodeLink {
 
     /// What it said by its own clock, by the console's.
     pub(super) fn by_our_clock(&self, mut members: MembersView) -> MembersView {
-        let ahead = self.shared.lock().ahead;
+        let seen = self.shared.lock();
         for follower in members.followers.values_mut() {
-            follower.answered = follower.answered.map(|at| moved(at, ahead));
+            follower.answered = follower.answered.map(|at| seen.clock.moved(at));
         }
         members
     }
@@ -223,6 +211,8 @@ fn take(shared: &Mutex<Seen>, unsent: &Receiver<String>, listener: &Listener, no
         Heard::Up(welcome) => {
             let mut seen = shared.lock();
             seen.member = Some(welcome.member);
+            // Its process may have begun a new life, with a clock of its own.
+            seen.clock = ClockOffset::default();
             seen.heard = Instant::now();
             drop(seen);
             (listener.on_up)(node);
@@ -261,8 +251,11 @@ fn take(shared: &Mutex<Seen>, unsent: &Receiver<String>, listener: &Listener, no
                 seen.see((listener.now)(), now, view);
             }
             Ok(Told::Event(event)) => {
-                let ahead = shared.lock().ahead;
-                (listener.on_event)(&TraceEvent { time: moved(event.time, ahead), ..event });
+                let mut seen = shared.lock();
+                seen.clock.note((listener.now)(), event.time);
+                let time = seen.clock.moved(event.time);
+                drop(seen);
+                (listener.on_event)(&TraceEvent { time, ..event });
             }
             Ok(Told::LeftOut(count)) => {
                 let events = counted(usize::try_from(count).unwrap_or(usize::MAX), "event");
@@ -273,4 +266,63 @@ fn take(shared: &Mutex<Seen>, unsent: &Receiver<String>, listener: &Listener, no
         },
     }
     listener.changes.announce();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::trace::What;
+    use crate::wire::{VERSIONS, Welcome};
+
+    fn at(millis: u64) -> Time {
+        Time::from_nanos(millis * 1_000_000)
+    }
+
+    #[test]
+    fn what_a_new_life_tells_is_not_shown_by_the_clock_of_the_one_before() {
+        let node = NodeId::new(1);
+        let (now, shown) = (Arc::new(Mutex::new(Time::ZERO)), Arc::new(Mutex::new(Vec::new())));
+        let (clock, told) = (Arc::clone(&now), Arc::clone(&shown));
+        let listener = Listener {
+            changes: Arc::default(),
+            leaders: Arc::new(Leaders::new(Clock::start())),
+            on_event: Arc::new(move |event| told.lock().push(event.time)),
+            now: Arc::new(move || *clock.lock()),
+            on_nodes: Box::new(|_, _| {}),
+            on_up: Box::new(|_| {}),
+            notices: Arc::new(Notices::new(|_| {})),
+        };
+        let (seen, (_questions, unsent)) = (Mutex::new(Seen::default()), bounded(1));
+        let up = |life| {
+            let member = Member::founder(node);
+            Heard::Up(Welcome {
+                version: VERSIONS.0,
+                member,
+                life,
+                has_run: true,
+                nodes: Addresses::default(),
+            })
+        };
+        let stopped = |time| {
+            let told = Told::Event(TraceEvent { time, node, what: What::Stopped });
+            Heard::Text(serde_json::to_string(&told).expect("news have a text"))
+        };
+        let second = Duration::from_secs(1);
+        for (heard, what) in [
+            (at(4_200), up(1)),
+            (at(4_300), stopped(at(100))),
+            (at(5_200), stopped(at(1_200))),
+            (at(5_900), stopped(at(1_500))),
+            (at(6_000), Heard::Down("it was killed".to_string())),
+            (at(8_000), up(2)),
+            (at(8_100), stopped(at(50))),
+        ] {
+            *now.lock() = heard;
+            take(&seen, &unsent, &listener, node, what);
+        }
+        assert_eq!(*shown.lock(), [at(4_300), at(1_200) + 4 * second, at(1_500) + 4 * second, at(8_100)]);
+    }
 }

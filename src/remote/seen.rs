@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
+use super::clock_offset::ClockOffset;
 use super::protocol::Answer;
 use crate::faults::SetVersion;
-use crate::lab::{LabError, NodeView};
+use crate::lab::{LabError, Life, NodeView};
+use crate::server::Status;
 use crate::text::layout::duration_shown;
 use crate::types::{Member, NodeId, Time};
 
@@ -28,8 +30,8 @@ pub(super) struct Seen {
     /// It did not answer when it was last asked how it is, or has not answered yet.
     pub is_silent: bool,
     pub view: NodeView,
-    /// How far the console's time is ahead of the node's, in nanoseconds.
-    pub ahead: i128,
+    /// The clock of this life of its process.
+    pub clock: ClockOffset,
     /// Which nodes it says there are, itself among them.
     pub nodes: BTreeSet<NodeId>,
     /// Which rules and settings it holds; none until it says so.
@@ -61,6 +63,24 @@ pub(super) struct Put {
     pub shared: Arc<Mutex<Seen>>,
 }
 
+impl Default for Seen {
+    fn default() -> Seen {
+        Seen {
+            member: None,
+            why: "it has not been reached so far".to_string(),
+            is_first_try: true,
+            heard: Instant::now(),
+            is_silent: true,
+            view: NodeView { life: Life::Up, status: Status::default(), disk_blocked: false },
+            clock: ClockOffset::default(),
+            nodes: BTreeSet::new(),
+            held: None,
+            last_question: 0,
+            waiting: HashMap::new(),
+        }
+    }
+}
+
 impl Seen {
     /// Whether what was heard of it may be taken for how it is.
     pub fn is_fresh(&self) -> bool {
@@ -71,8 +91,8 @@ impl Seen {
     pub fn see(&mut self, now: Time, its_time: Time, mut view: NodeView) {
         self.heard = Instant::now();
         self.is_silent = false;
-        self.ahead = i128::from(now.as_nanos()) - i128::from(its_time.as_nanos());
-        view.status.since = moved(view.status.since, self.ahead);
+        self.clock.note(now, its_time);
+        view.status.since = self.clock.moved(view.status.since);
         self.view = view;
     }
 }
@@ -109,10 +129,4 @@ impl Put {
             }
         }
     }
-}
-
-/// A node's time in the console's.
-pub(super) fn moved(time: Time, ahead: i128) -> Time {
-    let nanos = (i128::from(time.as_nanos()) + ahead).max(0);
-    Time::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
