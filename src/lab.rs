@@ -33,7 +33,7 @@ use crate::net::counts::LinkCounts;
 use crate::server::{EntryView, LogView, MembersView, RoleName, Status, WhichEntry};
 use crate::storage::glimpse::Glimpse;
 use crate::text::counted;
-use crate::trace::EventFilter;
+use crate::trace::{EventFilter, Remembered, Subject};
 use crate::types::{Member, NodeId, Term, Time};
 
 /// A cluster on which a person, or a script, experiments.
@@ -77,9 +77,14 @@ pub trait Lab {
     /// What the keys held when the run began.
     fn began_with(&self) -> Start;
 
-    /// Whether [`Lab::check`] sees what the nodes did from the cluster's beginning on.
+    /// Whether [`Lab::check`] sees all that the nodes ever did.
     fn checks_from_beginning(&self) -> bool {
         self.began_with() == Start::Absent
+    }
+
+    /// What processes remember that explains this, and when the lab's time began by theirs: some of it may be older.
+    fn remembered(&mut self, _: Subject) -> (Time, Vec<(NodeId, Remembered)>) {
+        (Time::ZERO, Vec::new())
     }
 
     /// Whether others may write, too: what the calls of one console do not explain may then be theirs.

@@ -29,7 +29,7 @@ pub use flight::Flight;
 pub use lines::{Line, Place, TraceHead, TraceLines};
 pub(crate) use logs::log_files;
 pub use logs::{LogsError, NodeLogs, TARGET};
-pub use memory::{Asked, Memory, Moment, Remembered};
+pub use memory::{Asked, Memory, Moment, Remembered, Subject};
 pub use merge::{LogLine, LogTail, Merge, merge};
 pub use recording::{Passage, PassageEnd, Recorded, Recording, distances};
 pub use requests::ReplyKind;

@@ -95,6 +95,7 @@ impl<M: StateMachine> Inside<M> {
                 cluster.record(&unused(folder, node), *bytes_max)?;
                 Answer::Done(String::new())
             }
+            Question::Remembered(subject) => Answer::Remembered(self.consoles.remembered(*subject)),
             Question::EndRecording => Answer::Recorded(cluster.end_recording()?),
             Question::Measures => {
                 let measures = cluster.boards().measures().remove(&node);

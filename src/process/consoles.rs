@@ -14,7 +14,7 @@ use crate::lab::Lab;
 use crate::links::Attached;
 use crate::remote::protocol::{Asked, Told};
 use crate::state_machine::StateMachine;
-use crate::trace::{EventFilter, TraceEvent};
+use crate::trace::{EventFilter, Memory, Remembered, Subject, TraceEvent};
 
 /// How often a node says how it is, at least and at most.
 const NEWS_EVERY: Duration = Duration::from_millis(250);
@@ -31,6 +31,8 @@ pub(super) struct Consoles {
     count: AtomicUsize,
     wants_details: AtomicBool,
     last: Mutex<u64>,
+    /// What explains this life of the process, for those who ask later.
+    memory: Memory,
 }
 
 #[derive(Debug)]
@@ -93,6 +95,11 @@ impl Consoles {
         (attached.iter().any(|console| console.filter.shows_network()), follows)
     }
 
+    /// What is kept of the node that tells of this.
+    pub fn remembered(&self, subject: Subject) -> Remembered {
+        self.memory.remembered().about(subject)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.count.load(Ordering::Relaxed) == 0
     }
@@ -106,6 +113,7 @@ impl Consoles {
     }
 
     pub fn observe(&self, event: &TraceEvent) {
+        self.memory.observe(event);
         if self.is_empty() || (event.level() > Level::Info && !self.wants_details.load(Ordering::Relaxed)) {
             return;
         }
@@ -219,6 +227,8 @@ mod tests {
         let applied = event(What::Applied { first: LogIndex(1), last: LogIndex(1) });
         consoles.observe(&applied);
         assert!(told.is_empty(), "it is no turning point");
+        let of_first = Subject { entry: Some(LogIndex(1)), command: None };
+        assert_eq!(consoles.remembered(of_first).moments.len(), 1, "it is kept");
         assert_eq!(
             consoles.watch(number, EventFilter::Client, false),
             (true, false),

@@ -29,12 +29,21 @@ impl ClockOffset {
         }
     }
 
+    /// The difference in nanoseconds.
+    pub fn ahead(&self) -> i128 {
+        self.heard.front().map_or(0, |(_, ahead)| *ahead)
+    }
+
     /// A time of the node in the console's.
     pub fn moved(&self, time: Time) -> Time {
-        let ahead = self.heard.front().map_or(0, |(_, ahead)| *ahead);
-        let nanos = (i128::from(time.as_nanos()) + ahead).max(0);
-        Time::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+        moved(time, self.ahead())
     }
+}
+
+/// A time by a clock that is ahead by this number of nanoseconds.
+pub(super) fn moved(time: Time, ahead: i128) -> Time {
+    let nanos = (i128::from(time.as_nanos()) + ahead).max(0);
+    Time::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ use crate::server::{EntryView, LogView, MembersView, Status, WhichEntry};
 use crate::state_machine::kv::KeyValue;
 use crate::storage::glimpse::Glimpse;
 use crate::supervisor::Supervisor;
-use crate::trace::EventFilter;
+use crate::trace::{EventFilter, Remembered, Subject};
 use crate::types::{Member, NodeId, Time};
 
 /// How often it looks at its links although nothing was heard.
@@ -183,20 +183,7 @@ impl Lab for RemoteLab {
     }
 
     fn remove_node(&mut self, node: NodeId) -> Result<(), LabError> {
-        if !matches!(self.existing(node)?.view().life, Life::Down(_)) {
-            return Err(LabError::not_removed(node));
-        }
-        if self.links.len() == 1 {
-            return Err(LabError::only(node));
-        }
-        self.links.remove(&node);
-        self.respondents.remove(node);
-        self.agreed.remove_node(node);
-        self.forgotten.insert(node);
-        if let Some(supervisor) = &mut self.supervisor {
-            supervisor.remove(node);
-        }
-        Ok(())
+        self.forget(node)
     }
 
     fn now(&self) -> Time {
@@ -235,6 +222,10 @@ impl Lab for RemoteLab {
     /// The nodes' records reach further back than this console.
     fn checks_from_beginning(&self) -> bool {
         self.records.reach_back()
+    }
+
+    fn remembered(&mut self, subject: Subject) -> (Time, Vec<(NodeId, Remembered)>) {
+        self.remembered_of(subject)
     }
 
     fn others_write(&self) -> bool {

@@ -175,6 +175,11 @@ impl NodeLink {
         members
     }
 
+    /// How far the console's clock is ahead of its process's, in nanoseconds.
+    pub(super) fn clock_ahead(&self) -> i128 {
+        self.shared.lock().clock.ahead()
+    }
+
     /// Which rules and settings it holds, as it said last; none while it says nothing.
     pub fn held(&self) -> Option<(SetVersion, SetVersion)> {
         let seen = self.shared.lock();

@@ -14,7 +14,7 @@ use crate::node::Measures;
 use crate::server::{EntryView, LogView, MembersView, WhichEntry};
 use crate::storage::glimpse::Glimpse;
 use crate::storage::records::Page;
-use crate::trace::{EventFilter, TraceEvent};
+use crate::trace::{EventFilter, Remembered, Subject, TraceEvent};
 use crate::types::{Addresses, Member, Time};
 
 /// A question with the console's own number, which its answer returns.
@@ -77,6 +77,8 @@ pub enum Question {
         bytes_max: u64,
     },
     EndRecording,
+    /// What of your events explains this.
+    Remembered(Subject),
     /// Tell what this filter shows; messages and what the node is after each step, too, if they are followed.
     Watch {
         filter: EventFilter,
@@ -130,6 +132,8 @@ pub enum Answer {
         next: Option<usize>,
     },
     Records(Page),
+    /// By its own clock.
+    Remembered(Remembered),
     /// What its recording holds, which has ended.
     Recorded(Recorded),
     /// It did not, and why.

@@ -3,11 +3,16 @@
 //! For each node its elections and faults are kept longest, and of the entries' ways the newest. A lock a node, so that no node
 //! waits for another.
 
+mod subject;
+
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use log::Level;
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
+pub use self::subject::Subject;
 use super::{TraceEvent, What};
 use crate::protocol::Call;
 use crate::raft::event::Event;
@@ -18,6 +23,9 @@ const TURNS_MAX: usize = 2_000;
 
 /// Events about entries that are kept of a node, and requests of clients.
 const ENTRIES_MAX: usize = 4_096;
+
+/// By how much the same event of another process may have two times here.
+const OWN_TIME_SLACK: Duration = Duration::from_millis(100);
 
 /// Keeps what explains a run.
 #[derive(Debug)]
@@ -36,7 +44,7 @@ struct Kept {
 }
 
 /// An event, and what only its time knew.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Moment {
     pub event: TraceEvent,
     /// Which leader the node had last heard, and when.
@@ -44,7 +52,7 @@ pub struct Moment {
 }
 
 /// A client's command that reached a node.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Asked {
     pub time: Time,
     pub node: NodeId,
@@ -54,12 +62,15 @@ pub struct Asked {
 }
 
 /// What is remembered of all nodes, in the order of time.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Remembered {
     pub moments: Vec<Moment>,
     pub requests: Vec<Asked>,
     /// Of what happened to entries before this, something is forgotten.
     pub since: Time,
+    /// When the time of the run began, by these times.
+    #[serde(skip)]
+    pub began: Time,
 }
 
 impl Clone for Memory {
@@ -93,7 +104,7 @@ impl Memory {
             What::Raft(Event::AppendReceived { from, count: 0, .. }) => {
                 kept.lock().heard = Some((*from, event.time));
             }
-            _ if event.level() <= Level::Info => kept.lock().turn(event),
+            _ if is_turn(event) => kept.lock().turn(event),
             _ => kept.lock().entry(event),
         }
     }
@@ -114,9 +125,54 @@ impl Memory {
             all.requests.extend(&kept.requests);
             all.since = all.since.max(kept.since);
         }
-        all.moments.sort_by_key(|moment| moment.event.time);
-        all.requests.sort_by_key(|asked| asked.time);
+        all.sort();
         all
+    }
+}
+
+impl Moment {
+    /// Whether it is an election, a fault or the like.
+    pub fn is_turn(&self) -> bool {
+        is_turn(&self.event)
+    }
+}
+
+fn is_turn(event: &TraceEvent) -> bool {
+    event.level() <= Level::Info
+}
+
+impl Remembered {
+    fn sort(&mut self) {
+        self.moments.sort_by_key(|moment| moment.event.time);
+        self.requests.sort_by_key(|asked| asked.time);
+    }
+
+    /// What a node's process has kept takes the place of what was heard of the node since that process began.
+    pub fn replace(&mut self, node: NodeId, own: Remembered) {
+        let Some(first) = own.moments.first() else { return };
+        let began = first.event.time - OWN_TIME_SLACK;
+        self.moments.retain(|moment| moment.event.node != node || moment.event.time < began);
+        self.requests.retain(|asked| asked.node != node || asked.time < began);
+        self.moments.extend(own.moments);
+        self.requests.extend(own.requests);
+        self.since = self.since.max(own.since);
+        self.sort();
+    }
+
+    /// The same by another clock.
+    #[must_use]
+    pub fn by_clock(mut self, moved: impl Fn(Time) -> Time) -> Remembered {
+        for moment in &mut self.moments {
+            moment.event.time = moved(moment.event.time);
+            moment.heard = moment.heard.map(|(leader, at)| (leader, moved(at)));
+        }
+        for asked in &mut self.requests {
+            asked.time = moved(asked.time);
+        }
+        if self.since > Time::ZERO {
+            self.since = moved(self.since);
+        }
+        self
     }
 }
 
@@ -206,6 +262,24 @@ mod tests {
         assert_eq!(moments.len(), 1 + ENTRIES_MAX);
         assert_eq!(moments[0].event.what, What::Raft(Event::BecameLeader { term: Term(1) }));
         assert!(since > Time::ZERO && since < moments[1].event.time);
+    }
+
+    #[test]
+    fn what_a_process_kept_replaces_what_was_heard_of_its_node() {
+        let (console, process) = (Memory::default(), Memory::default());
+        told(&console, 10, Event::BecameLeader { term: Term(1) });
+        told(&console, 5_000, Event::BecameLeader { term: Term(3) });
+        // Its clock began 4 s later.
+        told(&process, 1_010, Event::BecameLeader { term: Term(3) });
+        told(&process, 1_020, holds(5));
+        let mut known = console.remembered();
+        let own = process.remembered().by_clock(|time| time + Duration::from_secs(4));
+        known.replace(NodeId::new(1), own);
+        let sentences: Vec<String> = known.moments.iter().map(|moment| moment.event.to_string()).collect();
+        assert_eq!(
+            sentences,
+            ["0.010000 n1 leads term 1", "5.010000 n1 leads term 3", "5.020000 n1: n2 holds the log up to 5"]
+        );
     }
 
     #[test]

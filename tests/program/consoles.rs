@@ -53,6 +53,27 @@ fn what_lasts_a_time_ends_without_its_console() {
 }
 
 #[test]
+fn why_is_told_of_an_entry_that_no_console_saw() {
+    let mut processes = Processes::patient();
+    processes.start_all();
+    let created = client(&processes, "wait leader\ncreate x 1\nwait converged\n").exits(0);
+    let (_, answer) = created.out.split_once("OK created x=1 [").expect("it was answered");
+    let (_, index) = answer.split_once(" index ").expect("with its index");
+    let index: String = index.chars().take_while(char::is_ascii_digit).collect();
+    let ran = client(&processes, &format!("why {index}\n")).exits(0);
+    for words in [
+        format!(" appends a command at {index} "),
+        format!(" holds its log durably up to {index} "),
+        " appended it: n".to_string(),
+        " it, a majority (5.3)\n".to_string(),
+        "what took longest: ".to_string(),
+        " before this console began\n".to_string(),
+    ] {
+        assert!(ran.out.contains(&words), "{words:?} in {}", ran.out);
+    }
+}
+
+#[test]
 fn two_consoles_that_change_rules_at_once_keep_each_others_changes() {
     let mut processes = Processes::patient();
     processes.start_all();

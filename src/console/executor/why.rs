@@ -16,8 +16,8 @@ use crate::console::language::{Answer, Directive, Topic, form};
 use crate::raft::event::Event;
 use crate::server::{EntryKind, EntryView, WhichEntry};
 use crate::text::layout::duration_shown;
-use crate::trace::What;
-use crate::types::{LogIndex, NodeId, Term, Token};
+use crate::trace::{Remembered, Subject, What};
+use crate::types::{LogIndex, NodeId, Term, Time, Token};
 
 pub(super) const VERBS: &[Row<Run>] = &[verb(
     form("why", Topic::Look, &[NOT, QUESTION, WHICH])
@@ -62,6 +62,26 @@ impl Console {
         picture.leading().or(picture.newest())
     }
 
+    /// What is remembered of this here, and by processes of themselves.
+    fn known_of(&mut self, subject: Subject) -> Remembered {
+        let (began, of_processes) = self.lab.remembered(subject);
+        let here = self.narrator.memory().remembered();
+        let mut known = here.by_clock(|time| time + began.since(Time::ZERO));
+        known.began = began;
+        for (node, own) in of_processes {
+            known.replace(node, own);
+        }
+        known
+    }
+
+    fn known_of_entry(&mut self, index: LogIndex, entry: Option<EntryView>) -> Remembered {
+        let command = entry.and_then(|entry| match entry.kind {
+            EntryKind::Command(session, serial) => Some((session, serial)),
+            _ => None,
+        });
+        self.known_of(Subject { entry: Some(index), command })
+    }
+
     fn entry_at(&mut self, which: WhichEntry) -> Option<EntryView> {
         let teller = self.best_informed()?;
         self.lab.entry(teller, which).ok().flatten()
@@ -72,23 +92,24 @@ impl Console {
             return Answer::failed("why", "no node runs: 'restart' starts one, and it knows its log");
         };
         let status = self.lab.view(teller).status;
-        let known = self.narrator.memory().remembered();
+        let entry = self.entry_at(WhichEntry::At(index));
+        let known = self.known_of_entry(index, entry);
         if index <= status.base.index {
             let base = status.base;
             let mut story = Story::about(format!(
                 "entry {index} is covered by a snapshot: {teller} keeps its log from behind {base} on (7)"
             ));
-            story.say_memory(known.since);
-            return story.answer();
+            story.say_memory(&known);
+            return story.answer(&known);
         }
-        let Some(entry) = self.entry_at(WhichEntry::At(index)) else {
+        let Some(entry) = entry else {
             let mut story = Story::about(format!("there is no entry {index}"));
             entry::lost(&mut story, index, &known);
             story.say(format!("{teller}'s log ends at {}", status.last));
             if self.picture().leader().is_none() {
                 story.say("no node leads, so nothing is appended: 'why leader'".to_string());
             }
-            return story.answer();
+            return story.answer(&known);
         };
         let mut story = Story::about(format!("entry {}", entry::shown(entry)));
         // A leader that is new may not know yet what an earlier one has committed.
@@ -98,12 +119,12 @@ impl Console {
         } else {
             self.what_is_missing(&mut story, entry, &known);
         }
-        story.answer()
+        story.answer(&known)
     }
 
     fn why_leader(&mut self) -> Answer {
         let picture = self.picture();
-        let known = self.narrator.memory().remembered();
+        let known = self.known_of(Subject::default());
         let leader = picture.leader();
         if let Some((leader, view)) = leader.and_then(|leader| Some((leader, picture.view(leader)?))) {
             let term = view.status.term;
@@ -111,7 +132,7 @@ impl Console {
             if !leader::election(&mut story, term, &known) {
                 story.say("its election was before this console, or is not kept".to_string());
             }
-            return story.answer();
+            return story.answer(&known);
         }
         let mut story =
             Story::about(format!("there is no leader: {}", without_none(&picture.why_no_leader())));
@@ -126,11 +147,11 @@ impl Console {
         if let Some(term) = newest {
             leader::election(&mut story, term, &known);
         }
-        story.answer()
+        story.answer(&known)
     }
 
     fn why_term(&mut self, term: Term) -> Answer {
-        let known = self.narrator.memory().remembered();
+        let known = self.known_of(Subject::default());
         let mut story = Story::about(format!("term {term}"));
         if !leader::election(&mut story, term, &known) {
             let newest = self.picture().term();
@@ -141,14 +162,15 @@ impl Console {
                 ),
             );
         }
-        story.answer()
+        story.answer(&known)
     }
 
     fn why_slow(&mut self, token: Token) -> Answer {
-        let known = self.narrator.memory().remembered();
         let Token { session, serial, .. } = token;
         let mut story = Story::about(format!("the command {token}"));
         let entry = self.entry_at(WhichEntry::Of(session, serial));
+        let subject = Subject { entry: entry.map(|entry| entry.id.index), command: Some((session, serial)) };
+        let known = self.known_of(subject);
         let asked: Vec<_> = known
             .requests
             .iter()
@@ -175,11 +197,11 @@ impl Console {
                 duration_shown(last.time.since(first.time))
             ));
         }
-        story.answer()
+        story.answer(&known)
     }
 
     fn why_lost(&mut self, index: LogIndex) -> Answer {
-        let known = self.narrator.memory().remembered();
+        let known = self.known_of_entry(index, None);
         let mut story = Story::about(format!("an entry {index} that was replaced"));
         if !entry::lost(&mut story, index, &known) {
             return Answer::failed(
@@ -190,7 +212,7 @@ impl Console {
         if let Some(entry) = self.entry_at(WhichEntry::At(index)) {
             story.say(format!("there is another entry now: {}", entry::shown(entry)));
         }
-        story.answer()
+        story.answer(&known)
     }
 }
 

@@ -8,11 +8,13 @@ use super::{RemoteLab, unexpected};
 use crate::lab::{Lab, LabError, Life};
 use crate::links::Source;
 use crate::node::Leadership;
+use crate::remote::clock_offset::moved;
 use crate::remote::node_link::{Listener, NodeLink};
 use crate::remote::protocol::{Answer, Question};
 use crate::server::{EntryView, LogView, WhichEntry};
 use crate::supervisor::Supervisor;
-use crate::types::NodeId;
+use crate::trace::{Remembered, Subject};
+use crate::types::{NodeId, Time};
 
 impl RemoteLab {
     pub(super) fn link(&mut self, node: NodeId) -> io::Result<()> {
@@ -33,6 +35,24 @@ impl RemoteLab {
         let link = link.watching(processes);
         self.respondents.add(node, link.questions().clone());
         self.links.insert(node, link);
+        Ok(())
+    }
+
+    /// Takes a node that is down from the nodes here.
+    pub(super) fn forget(&mut self, node: NodeId) -> Result<(), LabError> {
+        if !matches!(self.existing(node)?.view().life, Life::Down(_)) {
+            return Err(LabError::not_removed(node));
+        }
+        if self.links.len() == 1 {
+            return Err(LabError::only(node));
+        }
+        self.links.remove(&node);
+        self.respondents.remove(node);
+        self.agreed.remove_node(node);
+        self.forgotten.insert(node);
+        if let Some(supervisor) = &mut self.supervisor {
+            supervisor.remove(node);
+        }
         Ok(())
     }
 
@@ -105,6 +125,25 @@ impl RemoteLab {
             Answer::Entry(entry) => Ok(entry),
             other => Err(unexpected(node, &other)),
         }
+    }
+
+    /// What the processes that answer remember of themselves. Times count from the first of it, if that was before this console's
+    /// clock began.
+    pub(super) fn remembered_of(&self, subject: Subject) -> (Time, Vec<(NodeId, Remembered)>) {
+        let answers = self.ask_all(&Question::Remembered(subject)).answers;
+        let told = |(node, answer): (NodeId, Answer)| match answer {
+            Answer::Remembered(own) => Some((node, self.links[&node].clock_ahead(), own)),
+            _ => None,
+        };
+        let told: Vec<_> = answers.into_iter().filter_map(told).collect();
+        let first = |(_, ahead, own): &(NodeId, i128, Remembered)| {
+            Some(i128::from(own.moments.first()?.event.time.as_nanos()) + ahead)
+        };
+        let before = -told.iter().filter_map(first).min().unwrap_or(0).min(0);
+        let by_one_clock = |(node, ahead, own): (NodeId, i128, Remembered)| {
+            (node, own.by_clock(|time| moved(time, ahead + before)))
+        };
+        (moved(Time::ZERO, before), told.into_iter().map(by_one_clock).collect())
     }
 
     pub(super) fn log_of(&self, node: NodeId) -> Result<LogView, LabError> {

@@ -263,6 +263,7 @@ fn every_question_arrives_as_it_was_asked() {
         Question::Records { from: 9, clock: u64::MAX },
         Question::Watch { filter: EventFilter::All, follow: true },
         Question::Record { folder: "run-1".into(), bytes_max: 9 },
+        Question::Remembered(Subject { entry: Some(INDEX), command: Some((SessionId(6), 4)) }),
         Question::EndRecording,
     ];
     let lasting = [None, Some(Duration::from_millis(1))].into_iter().cycle();
@@ -330,6 +331,7 @@ fn every_answer_arrives_as_it_was_given() {
         Answer::NetworkCounts(vec![(End::Node(node(1)), End::Clients, counts)]),
         Answer::Settings(settings()),
         Answer::Check(Property::ALL.map(verdict).to_vec()),
+        Answer::Remembered(Remembered { since: now, ..Remembered::default() }),
         Answer::DiskSyncs(Some(9)),
         Answer::Records(Page { life: u64::MAX, from: 9, bytes: vec![0, 171, 255], end: 12, clock: 9 }),
         Answer::Recorded(Recorded { nodes: 1, bytes: 9, trouble: Some("it has its most".to_string()) }),

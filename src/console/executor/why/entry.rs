@@ -30,7 +30,7 @@ pub fn shown(entry: EntryView) -> String {
 pub fn way_so_far(story: &mut Story, entry: EntryView, known: &Remembered) {
     requests(story, entry.kind, known);
     story.rows.extend(events_of(entry, known).into_iter().map(Row::of));
-    story.say_memory(known.since);
+    story.say_memory(known);
 }
 
 /// The way of an entry that is committed, and what took longest.
@@ -40,7 +40,7 @@ pub fn way(story: &mut Story, entry: EntryView, known: &Remembered) {
     story.rows.extend(events.iter().map(|event| Row::of(event)));
     let Some(parts) = Parts::of(&events, entry.id.index) else {
         story.say("when it was appended or committed is not kept, or was before this console".to_string());
-        return story.say_memory(known.since);
+        return story.say_memory(known);
     };
     parts.conclude(story, asked);
 }
@@ -105,7 +105,7 @@ fn appends(event: &TraceEvent) -> bool {
 fn first_of_each(known: &Remembered, index: LogIndex) -> Vec<&TraceEvent> {
     let mut seen = BTreeSet::new();
     let mut events: Vec<&TraceEvent> = Vec::new();
-    for event in fitting(&known.moments, move |event| concerns(event, index)) {
+    for event in fitting(&known.moments, move |event| event.concerns(index)) {
         let key = match &event.what {
             What::LogDurable { .. } => ("durable", event.node, event.node),
             What::Raft(Event::AppendSucceeded { from, .. }) => ("holds", event.node, *from),
@@ -134,29 +134,6 @@ fn first_of_each(known: &Remembered, index: LogIndex) -> Vec<&TraceEvent> {
 fn has_it(events: &[&TraceEvent], node: NodeId) -> bool {
     let receives = |event: &TraceEvent| matches!(event.what, What::Raft(Event::AppendReceived { .. }));
     events.iter().any(|event| event.node == node && (appends(event) || receives(event)))
-}
-
-/// Whether an event is about the entry at this index.
-fn concerns(event: &TraceEvent, index: LogIndex) -> bool {
-    let covers = |prev: LogIndex, count: usize| prev < index && index.0 <= prev.0 + count as u64;
-    match &event.what {
-        What::Applied { first, last } => *first <= index && index <= *last,
-        What::LogDurable { to } => *to >= index,
-        What::Raft(event) => match event {
-            Event::NoOpAppended { entry } => entry.index == index,
-            Event::CommandsAppended { first, last } => *first <= index && index <= *last,
-            Event::MembersProposed { index: at, .. } => *at == index,
-            Event::AppendSent { prev, count, .. } | Event::AppendReceived { prev, count, .. } => {
-                covers(prev.index, *count)
-            }
-            Event::AppendSucceeded { matched, .. } => *matched >= index,
-            Event::CommitAdvanced { from, to } => *from < index && index <= *to,
-            Event::Truncated { from, to } => *from <= index && index <= *to,
-            Event::SnapshotInstalled { last, .. } => last.index >= index,
-            _ => false,
-        },
-        _ => false,
-    }
 }
 
 /// The times between which an entry waited.
@@ -203,12 +180,14 @@ impl Parts {
         names.extend(own.map(|_| *leader));
         names.sort_unstable();
         let took = duration_shown(committed.since(*appended));
-        let (names, hold) = held(&names);
         let later =
             if leader == creator { String::new() } else { format!(", by {leader}, which led later (5.4.2)") };
-        story.say(format!(
-            "committed {took} after {creator} appended it{later}: {names} {hold} it, a majority (5.3)"
-        ));
+        let committed_after = format!("committed {took} after {creator} appended it{later}");
+        if names.is_empty() {
+            return story.say(format!("{committed_after}; who held it first is not kept"));
+        }
+        let (names, hold) = held(&names);
+        story.say(format!("{committed_after}: {names} {hold} it, a majority (5.3)"));
         let mut parts: Vec<(Duration, String)> = Vec::new();
         if let Some(asked) = asked {
             parts.push((appended.since(asked), format!("until {creator} took the command in, as leader")));
@@ -245,7 +224,7 @@ pub fn lost(story: &mut Story, index: LogIndex, known: &Remembered) -> bool {
     let removals: Vec<&TraceEvent> = fitting(&known.moments, removes).collect();
     for removal in &removals {
         let before = |event: &TraceEvent| event.node == removal.node && event.time <= removal.time;
-        let arrived = fitting(&known.moments, |event| before(event) && concerns(event, index));
+        let arrived = fitting(&known.moments, |event| before(event) && event.concerns(index));
         let is_of_logs = |event: &&TraceEvent| match &event.what {
             What::Raft(event) => !matches!(event, Event::CommitAdvanced { .. }),
             _ => false,
@@ -271,4 +250,36 @@ pub fn lost(story: &mut Story, index: LogIndex, known: &Remembered) -> bool {
         story.say("its client was told that the leadership was lost, or nothing: 'outcome' asks".to_string());
     }
     !removals.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::Moment;
+    use crate::types::{EntryId, Term};
+
+    #[test]
+    fn a_majority_without_names_is_not_told() {
+        let event = |millis: u64, what| {
+            let (time, node) = (Time::from_nanos(millis * 1_000_000), NodeId::new(1));
+            Moment { event: TraceEvent { time, node, what }, heard: None }
+        };
+        let at = LogIndex(3);
+        let mut moments = vec![
+            event(10, What::Raft(Event::CommandsAppended { first: at, last: at })),
+            event(12, What::Raft(Event::CommitAdvanced { from: LogIndex(2), to: at })),
+            event(12, What::Applied { first: at, last: at }),
+        ];
+        let told = |moments: &[Moment]| {
+            let (mut story, known) = (Story::about(String::new()), Remembered::default());
+            let known = Remembered { moments: moments.to_vec(), ..known };
+            way(&mut story, EntryView { id: EntryId::new(Term(1), at), kind: EntryKind::NoOp }, &known);
+            story.end
+        };
+        assert_eq!(told(&moments), ["committed 2 ms after n1 appended it; who held it first is not kept"]);
+        let holds = Event::AppendSucceeded { from: NodeId::new(2), matched: at };
+        moments.insert(1, event(11, What::Raft(holds)));
+        let told = told(&moments);
+        assert_eq!(told[0], "committed 2 ms after n1 appended it: n2 holds it, a majority (5.3)");
+    }
 }

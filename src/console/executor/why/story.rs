@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::console::language::Answer;
-use crate::text::layout::width;
-use crate::trace::{Moment, TraceEvent};
+use crate::text::layout::{duration_shown, width};
+use crate::trace::{Moment, Remembered, TraceEvent};
 use crate::types::Time;
 
 /// Events that are shown at most: the first and the last of them.
@@ -47,16 +47,31 @@ impl Story {
         self.end.push(sentence);
     }
 
-    /// Says where the memory begins, if what is asked for may be older. `None` for elections and faults, which are kept
-    /// longest.
-    pub fn say_memory(&mut self, since: Time) {
-        if since > Time::ZERO {
+    /// Says where the memory begins, if what is asked for may be older.
+    pub fn say_memory(&mut self, known: &Remembered) {
+        if known.since > known.began {
+            let since = known.since - known.began.since(Time::ZERO);
             self.say(format!("of what happened to entries before {since} s, not all is kept"));
+        } else if known.since > Time::ZERO {
+            self.say("of what happened to entries before this console, not all is kept".to_string());
+        }
+    }
+
+    /// Rows have the console's time, unless some of them are older.
+    fn count_times(&mut self, began: Time) {
+        let before = began.since(Time::ZERO);
+        if self.rows.iter().any(|row| row.time < began) {
+            self.say(format!("these times count from {} before this console began", duration_shown(before)));
+        } else {
+            for row in &mut self.rows {
+                row.time = row.time - before;
+            }
         }
     }
 
     /// The explanation as text and as JSON.
-    pub fn answer(mut self) -> Answer {
+    pub fn answer(mut self, known: &Remembered) -> Answer {
+        self.count_times(known.began);
         self.rows.sort_by_key(|row| row.time);
         let rows: Vec<Value> = self
             .rows
@@ -99,4 +114,22 @@ pub fn fitting<'a>(
     fits: impl Fn(&TraceEvent) -> bool + 'a,
 ) -> impl Iterator<Item = &'a TraceEvent> {
     moments.iter().map(|moment| &moment.event).filter(move |event| fits(event))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_older_than_the_console_has_times_of_its_own() {
+        let at = |millis: u64| Time::from_nanos(millis * 1_000_000);
+        let told = |time| {
+            let mut story = Story::about(String::new());
+            story.rows.push(Row { time, text: "n1 leads term 1".to_string(), section: None });
+            story.answer(&Remembered { began: at(9_000), ..Remembered::default() }).text
+        };
+        assert_eq!(told(at(9_250)), "\n  0.250000 n1 leads term 1");
+        let older = "\n  8.750000 n1 leads term 1\nthese times count from 9 s before this console began";
+        assert_eq!(told(at(8_750)), older);
+    }
 }
