@@ -98,7 +98,7 @@ impl Processes {
         self.start_with(node, &[]);
     }
 
-    fn start_with(&mut self, node: NodeId, options: &[&str]) {
+    pub fn start_with(&mut self, node: NodeId, options: &[&str]) {
         let name = node.to_string();
         let options: Vec<&str> = [name.as_str()].into_iter().chain(options.iter().copied()).collect();
         let running = Running::of(self.folder.command(env!("CARGO_BIN_EXE_node"), &options));

@@ -108,3 +108,47 @@ fn records_are_judged_together_while_processes_die_and_after() {
     });
     assert!(processes.judged(1).contains("FAIL state machine safety: "), "its commit index goes back");
 }
+
+#[test]
+fn what_lost_records_held_is_undecided_and_no_console_says_that_all_was_judged() {
+    let mut processes = Processes::patient();
+    processes.start_all();
+    let out = processes.checks("wait leader\ncreate x 1\nwait converged\ncheck\n");
+    assert!(out.contains("PASS commit rule\n") && !out.contains("NOTE "), "its records reach back: {out}");
+    let (_, answer) = out.split_once("OK created x=1 [").expect("it was answered");
+    let leader: NodeId = answer[..2].parse().expect("by a node");
+    processes.kill(leader);
+    let path = processes.folder.path(&format!("states/{leader}/records-0.bin"));
+    let mut bytes = fs::read(&path).expect("it has written");
+    for byte in &mut bytes[40..42] {
+        *byte ^= 0xff;
+    }
+    fs::write(&path, bytes).expect("the folder can be written");
+    processes.start(leader);
+    let why = format!("{leader}'s records begin in term ");
+    let open = |out: &str| {
+        assert!(!out.contains("FAIL"), "{out}");
+        for property in ACROSS {
+            assert!(out.contains(&format!("UNDECIDED {property}: {why}")), "{property}: {out}");
+        }
+    };
+    let out = processes.checks("wait leader\nput x 2\nwait converged\ncheck\n");
+    open(&out);
+    assert!(out.contains("NOTE the nodes' records begin later than the cluster: "), "{out}");
+    let options = ["--connect", "cluster.toml", "--count", "100", "--warm-up", "0s"];
+    let load = processes.folder.run(env!("CARGO_BIN_EXE_client_load"), &options, "");
+    assert!(load.out.contains("UNDECIDED safety: ") && load.out.contains(&why), "{}{}", load.out, load.err);
+    assert!(!load.out.contains("PASS safety"), "{}", load.out);
+    for node in NodeId::first(3) {
+        processes.kill(node);
+    }
+    let ran = processes.folder.run(env!("CARGO_BIN_EXE_check_history"), &["--records", "states"], "");
+    open(&ran.out);
+    fs::remove_dir_all(processes.folder.path(&format!("states/{leader}"))).expect("it is there");
+    for node in NodeId::first(3) {
+        let options: &[&str] = if node == leader { &["--wipe"] } else { &[] };
+        processes.start_with(node, options);
+    }
+    let out = processes.checks("wait leader\nput x 3\nwait up all\ncheck\n");
+    assert!(out.contains(&format!("what it did with those of {leader}#1")) && !out.contains("FAIL"), "{out}");
+}
