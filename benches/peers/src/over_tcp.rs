@@ -14,6 +14,7 @@ use raftlab::remote::RemoteCluster;
 use raftlab::remote::clients::RemoteClients;
 use raftlab::state_machine::kv::{Command as Change, KeyValue};
 use raftlab::tls::{Certificates, Holder, Security};
+use raftlab::types::HostPort;
 
 use crate::driver::{self, Client, Figure, PATIENCE, Plan, Tally};
 use crate::map::Put;
@@ -132,7 +133,7 @@ fn remote(
         cluster,
         security,
         token: value("token")?,
-        addresses: nodes.zip(addresses.iter().map(SocketAddr::to_string)).collect(),
+        addresses: nodes.zip(addresses.iter().copied().map(HostPort::from)).collect(),
         settings: Settings::default(),
     })
 }
