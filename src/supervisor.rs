@@ -9,7 +9,9 @@ pub mod lines;
 mod table;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use crossbeam_channel::Receiver;
@@ -29,8 +31,8 @@ use crate::config::Settings;
 use crate::faults::NetChange;
 use crate::lab::{LabError, Life, NodeOrder, left_by_crash};
 use crate::server::Status;
-use crate::storage::ClusterId;
 use crate::storage::glimpse::Glimpse;
+use crate::storage::{ClusterId, Identity};
 use crate::types::{Addresses, HostPort, Member, NodeId};
 
 /// Is told where the nodes listen.
@@ -121,6 +123,19 @@ impl Supervisor {
     /// What the keys held when the processes were started.
     pub fn began_with(&self) -> Start {
         self.plan.residents.began_with
+    }
+
+    /// Where the files are of those nodes of this cluster that have no process, former members too.
+    pub fn ended(&self) -> BTreeMap<NodeId, PathBuf> {
+        let settings = &self.plan.settings;
+        let folders = fs::read_dir(&settings.states).into_iter().flatten().flatten();
+        let nodes = folders.filter_map(|folder| folder.file_name().to_str()?.parse::<NodeId>().ok());
+        let has_ended = |node: &NodeId| {
+            let is_ours = |identity: Identity| identity.cluster == self.cluster();
+            !matches!(self.table.get(*node), Some(Condition::Runs | Condition::Frozen(_)))
+                && stored_in(settings, *node, 0).is_ok_and(|stored| stored.identity.is_some_and(is_ours))
+        };
+        nodes.filter(has_ended).map(|node| (node, settings.states.join(node.to_string()))).collect()
     }
 
     /// Where the nodes listen.

@@ -334,7 +334,8 @@ impl Lab for RemoteLab {
     }
 
     fn check(&mut self) -> Vec<Verdict> {
-        self.ask_all(&Question::Check).verdicts(&self.records.judge(&self.links))
+        let ended = self.supervisor.as_ref().map_or_else(BTreeMap::new, Supervisor::ended);
+        self.ask_all(&Question::Check).verdicts(&self.records.judge(&self.links, &ended))
     }
 
     fn pipeline(&self) -> Result<Pipeline, LabError> {

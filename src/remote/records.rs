@@ -1,14 +1,16 @@
 //! What the nodes wrote down of their steps, read over links and judged together.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use super::node_link::NodeLink;
 use super::protocol::{Answer, Question};
 use crate::check::property::Verdict;
-use crate::check::records::Following;
+use crate::check::records::{Following, unframe};
 use crate::lab::LabError;
-use crate::storage::records::Page;
+use crate::storage::records::{Page, Stored, read_all};
 use crate::types::NodeId;
 
 /// Nodes that are read at a time.
@@ -40,8 +42,15 @@ impl RecordsReader {
     ///
     /// First each says where its logical clock stands. Then each hears the latest of these: what it writes from then on is
     /// later, so what it wrote up to that moment can be read to its end.
-    pub fn judge(&mut self, links: &BTreeMap<NodeId, NodeLink>) -> Vec<Verdict> {
-        let ends: Vec<(NodeId, u64)> = links.keys().map(|node| (*node, self.following.end(*node))).collect();
+    ///
+    /// Those in `ended` have no process: what they wrote is read in these folders.
+    pub fn judge(
+        &mut self,
+        links: &BTreeMap<NodeId, NodeLink>,
+        ended: &BTreeMap<NodeId, PathBuf>,
+    ) -> Vec<Verdict> {
+        let running = links.keys().filter(|node| !ended.contains_key(node));
+        let ends: Vec<(NodeId, u64)> = running.map(|node| (*node, self.following.end(*node))).collect();
         let clocks = of_all(&ends, |node, from| Part::first(&links[&node], node, from));
         let until = clocks.iter().flat_map(|part| &part.pages).map(|page| page.clock).max().unwrap_or(0);
         let answering: Vec<(NodeId, u64)> = ends
@@ -51,8 +60,14 @@ impl RecordsReader {
             .map(|(end, _)| end)
             .collect();
         let read = of_all(&answering, |node, from| Part::whole(&links[&node], node, from, until));
-        let without_link = self.following.nodes().filter(|node| !links.contains_key(node));
+        let is_out_of_sight = |node: &NodeId| !links.contains_key(node) && !ended.contains_key(node);
+        let without_link = self.following.nodes().filter(is_out_of_sight);
         let mut silent: Vec<_> = without_link.map(|node| (node, "it was removed here".to_string())).collect();
+        for (node, folder) in ended {
+            if let Err(error) = self.take_stored(*node, folder) {
+                silent.push((*node, error.to_string()));
+            }
+        }
         for Part { node, pages, failed } in
             clocks.into_iter().filter(|part| part.failed.is_some()).chain(read)
         {
@@ -67,6 +82,34 @@ impl RecordsReader {
             }
         }
         self.following.judge(until, &silent)
+    }
+
+    /// Takes what is new in the files of a node whose process has ended.
+    fn take_stored(&mut self, node: NodeId, folder: &Path) -> io::Result<()> {
+        let Some(Stored { from, bytes }) = read_all(folder)? else { return Ok(()) };
+        // The last record may be half a one, which the next life cuts off.
+        let whole = &bytes[..whole_records(&bytes)];
+        let known = self.following.end(node);
+        let new = known.checked_sub(from).and_then(|read| whole.get(usize::try_from(read).ok()?..));
+        match new {
+            Some(new) => self.following.take(node, known, new),
+            None if known < from => self.following.take(node, from, whole),
+            // More was read while it ran.
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of the records at the beginning that are whole, or cannot be read.
+fn whole_records(bytes: &[u8]) -> usize {
+    let mut end = 0;
+    loop {
+        match unframe(&bytes[end..]) {
+            Ok(Some((_, length))) => end += length,
+            Ok(None) => return end,
+            Err(_) => return bytes.len(),
+        }
     }
 }
 

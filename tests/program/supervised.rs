@@ -129,6 +129,31 @@ fn files_of_threads_start_as_processes_and_the_other_way_round() {
     assert!(refused.contains("cannot be used with '--memory'"), "{refused}");
 }
 
+/// A killed process has written down all that it did before its messages left: what follows from the steps of several nodes
+/// is judged without it.
+#[test]
+fn what_killed_and_removed_processes_wrote_down_is_judged() {
+    let _turn = Processes::turn();
+    let folder = Folder::new();
+    let judged = |out: &str| {
+        for property in
+            ["election safety", "log matching", "leader completeness", "commit rule", "committed is durable"]
+        {
+            assert!(out.contains(&format!("PASS {property}\n")), "{property}: {out}");
+        }
+    };
+    let options = [&["3", "--processes"], &ELECTION[..]].concat();
+    let lines = "wait leader 20s\nput x 1\ncheck\nkill leader\nwait leader 20s\nput x 2\ncheck\n";
+    let ran = folder.cluster(&options, lines);
+    judged(ran.out.rsplit_once("put x=2").expect("a new leader answers").1);
+    // One that was removed has left its records behind, for a later run too.
+    let lines = "wait leader 20s\nwait converged 20s\nremove n1\nkill n1\ncheck\n";
+    let ran = folder.cluster(&options, lines);
+    judged(ran.out.rsplit_once("and forgotten").expect("n1 is gone").1);
+    let ran = folder.cluster(&options, "wait leader 20s\ncheck\n");
+    judged(&ran.out);
+}
+
 #[test]
 fn an_end_that_was_not_ordered_is_told_and_other_consoles_kill_nothing() {
     let mut supervised = Supervised::start(&[]);
