@@ -334,6 +334,7 @@ impl Lab for RemoteLab {
     }
 
     fn check(&mut self) -> Vec<Verdict> {
+        self.reach_all();
         let ended = self.supervisor.as_ref().map_or_else(BTreeMap::new, Supervisor::ended);
         self.ask_all(&Question::Check).verdicts(&self.records.judge(&self.links, &ended))
     }

@@ -195,12 +195,30 @@ impl Running {
     /// The end of a load: no call has failed, each outcome is known, and the history is linearizable.
     #[track_caller]
     fn served_all(&mut self) {
+        let report = self.report(0);
+        assert_eq!(report["verdict"]["pass"], true, "{report}");
+    }
+
+    /// Ends the load, which has served all so far. What the nodes did may be open, if some have left; what clients saw is not.
+    fn served_all_until_now(&mut self) -> serde_json::Value {
+        self.signal("INT");
+        let report = self.report(130);
+        let lines: Vec<String> =
+            serde_json::from_value(report["verdict"]["lines"].clone()).expect("a verdict has lines");
+        assert!(lines.iter().any(|line| line.starts_with("PASS linearizable ")), "{report}");
+        assert!(!lines.iter().any(|line| line.starts_with("FAIL")), "{report}");
+        report
+    }
+
+    /// The report of a load that ends so: each call was answered.
+    #[track_caller]
+    fn report(&mut self, code: i32) -> serde_json::Value {
         let (status, said) = self.end();
-        assert_eq!(status.code(), Some(0), "{said:?}");
+        assert_eq!(status.code(), Some(code), "{said:?}");
         let report: serde_json::Value =
             said.iter().find_map(|line| serde_json::from_str(line).ok()).expect("a report");
-        assert_eq!(report["verdict"]["pass"], true, "{report}");
         assert_eq!((&report["failed"], &report["unknown"]), (&0.into(), &0.into()), "{report}");
+        report
     }
 
     fn signal(&self, name: &str) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::{RemoteLab, unexpected};
 use crate::lab::{Lab, LabError, Life};
@@ -15,6 +16,9 @@ use crate::server::{EntryView, LogView, WhichEntry};
 use crate::supervisor::Supervisor;
 use crate::trace::{Remembered, Subject};
 use crate::types::{NodeId, Time};
+
+/// How long a node that is there may take to let a console in.
+const REACHED_WITHIN: Duration = Duration::from_millis(300);
 
 impl RemoteLab {
     pub(super) fn link(&mut self, node: NodeId) -> io::Result<()> {
@@ -175,6 +179,20 @@ impl RemoteLab {
             link.refused().map(|why| format!("{node} does not let this program in: {why}"))
         };
         (!self.answers()).then(|| self.links.iter().find_map(refusal)).flatten()
+    }
+
+    /// Dials the nodes that do not answer, and waits a moment for them: one that has come back may not be dialed yet.
+    pub(super) fn reach_all(&self) {
+        let is_away = |link: &&NodeLink| link.member().is_none() && link.without_process().is_none();
+        let away: Vec<&NodeLink> = self.links.values().filter(is_away).collect();
+        let changed = self.changes.listen();
+        for link in &away {
+            link.dial();
+        }
+        let until = Instant::now() + REACHED_WITHIN;
+        while away.iter().any(|link| link.member().is_none()) && Instant::now() < until {
+            let _ = changed.recv_deadline(until);
+        }
     }
 
     /// Whether any node answers.

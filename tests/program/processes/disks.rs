@@ -13,7 +13,7 @@ fn a_full_disk_ends_one_process_and_the_load_goes_on() {
     let clients = processes.clients();
     let client: Client<KeyValue> = clients.client().with_timeout(PATIENCE);
     let leader = put(&client, "k0", "v0");
-    let mut load = processes.folder.start_load("cluster.toml", "3s");
+    let mut load = processes.folder.start_load("cluster.toml", "90s");
     let console = env!("CARGO_BIN_EXE_client");
     processes.folder.run(console, &[], format!("fill-disk {leader}\n")).exits(0);
     let mut full = processes.running.remove(&leader).expect("it runs");
@@ -25,8 +25,10 @@ fn a_full_disk_ends_one_process_and_the_load_goes_on() {
     put(&client, "k1", "v1");
     // The fault was the process's: there is room again.
     processes.start(leader);
-    load.served_all();
-    let lines = format!("wait up all 20s\nwait converged 20s\nread k0 @{leader}\nexpect ok k0=v0\n");
+    processes.folder.run(console, &[], "wait up all 20s\n").exits(0);
+    let report = load.served_all_until_now();
+    assert_eq!(report["verdict"]["pass"], true, "{report}");
+    let lines = format!("wait converged 20s\nread k0 @{leader}\nexpect ok k0=v0\n");
     processes.folder.run(console, &[], lines).exits(0);
     assert_holds(&client, 2);
     clients.stop();
