@@ -21,7 +21,7 @@ use std::time::Duration;
 
 pub use self::accept::{Acceptor, Attached, Bounds, Host};
 pub use self::book::{AddressBook, Source};
-pub use self::dial::{Dialer, Heard, LinkEvent, REFUSES, Target, Traffic, probe};
+pub use self::dial::{Dialer, Heard, LinkEvent, Target, Traffic, Unreached, probe};
 pub use self::lives::Lives;
 pub use self::notices::Notices;
 

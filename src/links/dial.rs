@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
-use derive_more::Debug;
+use derive_more::{Debug, Display, From};
 use parking_lot::Mutex;
 
 use super::channel::{Channel, patient_until, said};
@@ -33,8 +33,16 @@ const BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// Bytes of a welcome: it names all nodes.
 const WELCOME_BYTES_MAX: usize = 64 << 10;
 
-/// How it begins when the other side does not let this process in.
-pub const REFUSES: &str = "it refuses the connection: ";
+/// Why there is no connection.
+#[derive(Clone, PartialEq, Eq, Debug, Display, From)]
+pub enum Unreached {
+    /// The other side does not let this process in.
+    #[display("it refuses the connection: {_0}")]
+    #[from(ignore)]
+    Refused(String),
+    #[display("{_0}")]
+    Failed(String),
+}
 
 /// What a link is for.
 #[derive(Debug)]
@@ -89,7 +97,7 @@ pub enum Heard {
     Up(Welcome),
     Text(String),
     /// It is down, and why.
-    Down(String),
+    Down(Unreached),
 }
 
 /// A link that dials. Dropping it closes the connection.
@@ -148,8 +156,8 @@ impl Dialing {
                 return;
             }
             let connected = dialed.is_ok();
-            let (Ok(why) | Err(why)) = dialed;
-            self.target.notices.say(&self.subject(), &why);
+            let why = dialed.map_or_else(|why| why, Unreached::Failed);
+            self.target.notices.say(&self.subject(), &why.to_string());
             match &self.target.traffic {
                 Traffic::Texts { heard, .. } => heard(Heard::Down(why)),
                 Traffic::Envelopes { told, .. } if !connected => told(LinkEvent::Unreached),
@@ -179,26 +187,26 @@ impl Dialing {
     }
 
     /// Connects to this address of the node, and hears that it is there.
-    fn call(&self, address: &HostPort) -> Result<(Channel, Welcome, FrameReader), String> {
+    fn call(&self, address: &HostPort) -> Result<(Channel, Welcome, FrameReader), Unreached> {
         let Target { node, security, .. } = &self.target;
         let socket = connect(address, security)?;
         *self.open.lock() = Some(socket.try_clone().map_err(|error| error.to_string())?);
         if self.is_stopped() {
-            return Err("the link has ended".to_string());
+            return Err("the link has ended".to_string().into());
         }
         let shaken = shake(socket, *node, security, (self.target.hello)())?;
         let answers = shaken.1.member.node;
-        if answers == *node { Ok(shaken) } else { Err(format!("{answers} answers there")) }
+        if answers == *node { Ok(shaken) } else { Err(format!("{answers} answers there").into()) }
     }
 
     /// Connects and stays until the connection ends. Returns why it did.
     ///
     /// # Errors
     /// There was no connection, and why.
-    fn dial(&self) -> Result<String, String> {
+    fn dial(&self) -> Result<String, Unreached> {
         let node = self.target.node;
         let mut tried = self.target.book.of(node).into_iter().map(|address| self.call(&address));
-        let first = tried.next().unwrap_or_else(|| Err("its address is not known".to_string()));
+        let first = tried.next().unwrap_or_else(|| Err("its address is not known".to_string().into()));
         // The first address is the best known: what is wrong there is what is told.
         let (channel, welcome, mut frames) = first.or_else(|why| tried.find_map(Result::ok).ok_or(why))?;
         let _lived = self.target.lives.enter(node, welcome.life)?;
@@ -267,7 +275,8 @@ pub fn probe(
     hello: Hello,
 ) -> Result<Option<Welcome>, String> {
     let Ok(socket) = connect(address, security) else { return Ok(None) };
-    shake(socket, node, security, hello).map(|(_, welcome, _)| Some(welcome))
+    let shaken = shake(socket, node, security, hello).map_err(|why| why.to_string())?;
+    Ok(Some(shaken.1))
 }
 
 /// Tries each address that this name has now.
@@ -297,7 +306,7 @@ fn shake(
     node: NodeId,
     security: &Security,
     hello: Hello,
-) -> Result<(Channel, Welcome, FrameReader), String> {
+) -> Result<(Channel, Welcome, FrameReader), Unreached> {
     let deadline = Instant::now() + HANDSHAKE_PATIENCE;
     let told = |error: io::Error| format!("the handshake failed: {}", said(&error));
     socket.set_write_timeout(Some(HANDSHAKE_PATIENCE)).map_err(told)?;
@@ -308,8 +317,8 @@ fn shake(
     let mut frames = FrameReader::new(WELCOME_BYTES_MAX);
     match first_frame(&mut channel, &mut frames, deadline)? {
         Frame::Welcome(welcome) => Ok((channel, welcome, frames)),
-        Frame::Refused(why) => Err(format!("{REFUSES}{}", of_this_process(&why))),
-        _ => Err("it does not speak as a node does".to_string()),
+        Frame::Refused(why) => Err(Unreached::Refused(of_this_process(&why))),
+        _ => Err("it does not speak as a node does".to_string().into()),
     }
 }
 

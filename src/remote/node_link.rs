@@ -1,6 +1,5 @@
 //! A console's link to one node: questions and answers, and what the node tells by itself.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +16,7 @@ use super::seen::{Lost, Seen};
 use crate::cluster::entropy;
 use crate::faults::SetVersion;
 use crate::lab::{LabError, Life, NodeView};
-use crate::links::{AddressBook, Dialer, Heard, Lives, Notices, REFUSES, Target, Traffic};
+use crate::links::{AddressBook, Dialer, Heard, Lives, Notices, Target, Traffic, Unreached};
 use crate::node::{Changes, Leaders};
 use crate::server::{MembersView, RoleName, Status};
 use crate::supervisor::Table;
@@ -134,8 +133,10 @@ impl NodeLink {
         let life = match (known_life, seen.member) {
             (Some(life), _) => life,
             (None, member) if member.is_some() || runs => Life::Silent(seen.heard.elapsed()),
-            (None, _) if seen.why.starts_with(REFUSES) => Life::Down(seen.why.clone()),
-            (None, _) => Life::Down(format!("its process does not answer: {}", seen.why)),
+            (None, _) => Life::Down(match &seen.why {
+                refused @ Unreached::Refused(_) => refused.to_string(),
+                failed @ Unreached::Failed(_) => format!("its process does not answer: {failed}"),
+            }),
         };
         let status = Status { role: RoleName::default(), leader: None, ..seen.view.status };
         NodeView { life, status, disk_blocked: false }
@@ -157,7 +158,10 @@ impl NodeLink {
     /// Why the node's process does not let this one in; none when it may.
     pub fn refused(&self) -> Option<String> {
         let seen = self.shared.lock();
-        seen.member.is_none().then(|| seen.why.strip_prefix(REFUSES).map(str::to_string)).flatten()
+        match &seen.why {
+            Unreached::Refused(why) if seen.member.is_none() => Some(why.clone()),
+            _ => None,
+        }
     }
 
     /// Whether it may still say for the first time how it is.
@@ -186,10 +190,10 @@ impl NodeLink {
         seen.held.filter(|_| seen.member.is_some() && !seen.is_silent)
     }
 
-    /// Which nodes it says there are, itself among them; none while it says nothing.
-    pub fn names(&self) -> BTreeSet<NodeId> {
+    /// Whether it says that there is this node, itself perhaps; none while it says nothing.
+    pub fn knows(&self, node: NodeId) -> Option<bool> {
         let seen = self.shared.lock();
-        if seen.held.is_some() { seen.nodes.clone() } else { BTreeSet::new() }
+        seen.held.map(|_| seen.nodes.contains(&node))
     }
 
     /// It has been told which rules and settings hold: it need not be told again before it says what it holds.
@@ -230,11 +234,11 @@ fn take(shared: &Mutex<Seen>, unsent: &Receiver<String>, listener: &Listener, no
             for text in unsent.try_iter() {
                 let asked = serde_json::from_str::<Asked>(&text).ok();
                 if let Some(waiting) = asked.and_then(|asked| seen.waiting.remove(&asked.id)) {
-                    let _ = waiting.send(Err(Lost::Unsent(why.clone())));
+                    let _ = waiting.send(Err(Lost::Unsent(why.to_string())));
                 }
             }
             for waiting in std::mem::take(&mut seen.waiting).into_values() {
-                let _ = waiting.send(Err(Lost::Broken(why.clone())));
+                let _ = waiting.send(Err(Lost::Broken(why.to_string())));
             }
             (seen.why, seen.is_first_try) = (why, false);
         }
@@ -321,7 +325,7 @@ mod tests {
             (at(4_300), stopped(at(100))),
             (at(5_200), stopped(at(1_200))),
             (at(5_900), stopped(at(1_500))),
-            (at(6_000), Heard::Down("it was killed".to_string())),
+            (at(6_000), Heard::Down("it was killed".to_string().into())),
             (at(8_000), up(2)),
             (at(8_100), stopped(at(50))),
         ] {

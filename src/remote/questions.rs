@@ -87,7 +87,7 @@ impl Questions {
         // Under the lock: what is put before a connection ends is drained with it.
         let mut seen = self.shared.lock();
         if seen.member.is_none() {
-            return Err(no_answer(node, &seen.why));
+            return Err(no_answer(node, &seen.why.to_string()));
         }
         seen.last_question += 1;
         let id = seen.last_question;

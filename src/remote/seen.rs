@@ -11,6 +11,7 @@ use super::clock_offset::ClockOffset;
 use super::protocol::Answer;
 use crate::faults::SetVersion;
 use crate::lab::{LabError, Life, NodeView};
+use crate::links::Unreached;
 use crate::server::Status;
 use crate::text::layout::duration_shown;
 use crate::types::{Member, NodeId, Time};
@@ -23,7 +24,7 @@ pub(super) struct Seen {
     /// Who is connected; none while no process is.
     pub member: Option<Member>,
     /// Why there is no connection.
-    pub why: String,
+    pub why: Unreached,
     /// It was not reached yet, and not failed to be.
     pub is_first_try: bool,
     pub heard: Instant,
@@ -67,7 +68,7 @@ impl Default for Seen {
     fn default() -> Seen {
         Seen {
             member: None,
-            why: "it has not been reached so far".to_string(),
+            why: "it has not been reached so far".to_string().into(),
             is_first_try: true,
             heard: Instant::now(),
             is_silent: true,

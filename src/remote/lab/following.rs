@@ -1,12 +1,11 @@
 //! Which nodes a console has links to: those that it was told of, and those of which they tell.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{RemoteLab, unexpected};
-use crate::lab::{Lab, LabError, Life};
+use crate::lab::{LabError, Life};
 use crate::links::Source;
 use crate::node::Leadership;
 use crate::remote::clock_offset::moved;
@@ -74,13 +73,10 @@ impl RemoteLab {
         for (node, address) in self.supervisor.iter().flat_map(Supervisor::addresses) {
             self.book.note(Source::Itself, node, address);
         }
-        let named: BTreeSet<NodeId> = self.links.values().flat_map(NodeLink::names).collect();
-        if !named.is_empty() {
-            self.forget_those_that_left(&named);
-        }
+        self.forget_those_that_left();
         for node in self.clients.nodes() {
-            let is_there = named.is_empty() || named.contains(&node);
-            if is_there && !self.links.contains_key(&node) && !self.forgotten.contains(&node) {
+            let is_new = !self.links.contains_key(&node) && !self.forgotten.contains(&node);
+            if is_new && !self.has_left(node) {
                 // Without a thread for its link it is tried again.
                 let _ = self.follow(node);
             }
@@ -95,16 +91,21 @@ impl RemoteLab {
     }
 
     /// Forgets each node that is down and of which no other knows any more: it was removed from the cluster.
-    fn forget_those_that_left(&mut self, named: &BTreeSet<NodeId>) {
-        let has_left = |(node, link): &(&NodeId, &NodeLink)| {
-            !named.contains(node) && matches!(link.last_view().life, Life::Down(_))
-        };
-        let left: Vec<NodeId> = self.links.iter().filter(has_left).map(|(node, _)| *node).collect();
-        for node in left {
-            let _ = self.remove_node(node);
+    fn forget_those_that_left(&mut self) {
+        let is_down = |link: &NodeLink| matches!(link.last_view().life, Life::Down(_));
+        let down = self.links.iter().filter(|(_, link)| is_down(link)).map(|(node, _)| *node);
+        for node in down.filter(|node| self.has_left(*node)).collect::<Vec<_>>() {
+            let _ = self.forget(node);
         }
         // One that comes again is followed again.
-        self.forgotten.retain(|node| named.contains(node));
+        let gone: Vec<NodeId> = self.forgotten.iter().copied().filter(|node| self.has_left(*node)).collect();
+        self.forgotten.retain(|node| !gone.contains(node));
+    }
+
+    /// Whether nodes answer, and none of them knows of this one.
+    fn has_left(&self, node: NodeId) -> bool {
+        let mut said = self.links.values().filter_map(|link| link.knows(node)).peekable();
+        said.peek().is_some() && said.all(|knows| !knows)
     }
 
     /// Each change of the leader, as the nodes tell it.
