@@ -314,7 +314,12 @@ impl<M: StateMachine> Host for Inside<M> {
     }
 
     fn met(&self, node: NodeId, address: &HostPort) {
-        self.meet(node, address);
+        let mut dialers = self.dialers.lock();
+        self.book.note(Source::Itself, node, address.clone());
+        match self.dial(&mut dialers, node) {
+            Ok(()) => dialers.get(&node).into_iter().for_each(Dialer::wake),
+            Err(error) => self.notices.say(&node.to_string(), &format!("no thread for its link: {error}")),
+        }
     }
 
     fn attach(&self, name: &str, answers: Sender<String>) -> Box<dyn Attached> {

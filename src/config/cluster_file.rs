@@ -109,7 +109,10 @@ impl ClusterFile {
         {
             let _ = writeln!(text, "\n# {}\n{key} = {value}", meaning(key).replace('\n', "\n# "));
         }
-        text.push_str("\n# Where the nodes listen that begin the cluster. Programs ask these, and hear from any that runs where the others are.\n[addresses]\n");
+        text.push_str(
+            "\n# Where the nodes listen that begin the cluster. Programs ask these, and hear from any that runs where the others\n\
+             # are.\n[addresses]\n",
+        );
         for (node, address) in &self.addresses {
             let _ = writeln!(text, "{node} = \"{address}\"");
         }

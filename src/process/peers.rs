@@ -12,7 +12,7 @@ use crate::raft::event::Event;
 use crate::server::MembersView;
 use crate::state_machine::StateMachine;
 use crate::trace::{TraceEvent, What};
-use crate::types::{Addresses, Epoch, HostPort, Member, NodeId};
+use crate::types::{Addresses, Epoch, Member, NodeId};
 use crate::wire::{Caller, Hello, PEER_BYTES_MAX, VERSIONS};
 
 /// Notes that the node uses other members after this event, as it may.
@@ -30,7 +30,7 @@ pub(super) fn note_event(members_changed: &AtomicBool, event: &TraceEvent) {
 
 impl<M: StateMachine> Inside<M> {
     /// Keeps a link to this node from now on.
-    fn dial(&self, dialers: &mut Dialers, node: NodeId) -> io::Result<()> {
+    pub(super) fn dial(&self, dialers: &mut Dialers, node: NodeId) -> io::Result<()> {
         if dialers.contains_key(&node) {
             return Ok(());
         }
@@ -95,16 +95,6 @@ impl<M: StateMachine> Inside<M> {
             self.book.note_all(Source::Members, &newest.configuration.addresses);
             *self.members.lock() = newest.configuration.nodes();
             let _ = self.dial_all();
-        }
-    }
-
-    /// A node has called, and says where it is.
-    pub(super) fn meet(&self, node: NodeId, address: &HostPort) {
-        let mut dialers = self.dialers.lock();
-        self.book.note(Source::Itself, node, address.clone());
-        match self.dial(&mut dialers, node) {
-            Ok(()) => dialers.get(&node).into_iter().for_each(Dialer::wake),
-            Err(error) => self.notices.say(&node.to_string(), &format!("no thread for its link: {error}")),
         }
     }
 
