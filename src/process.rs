@@ -150,7 +150,8 @@ impl<M: StateMachine> Process<M> {
         let book = Arc::new(AddressBook::default());
         book.note_all(place.said_by, &place.addresses);
         book.note(Source::Itself, node, place.advertised.clone());
-        let lives = Lives::default();
+        let counting = network.clone();
+        let lives = Lives::telling(move |node| counting.note_new_life(node));
         let held = VersionedSettings { version: SetVersion::default(), settings: settings.raft.clone() };
         let (woken, wake) = bounded(1);
         let inside = Arc::new_cyclic(|this| Inside {

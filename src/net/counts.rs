@@ -33,6 +33,10 @@ pub struct LinkCounts {
     /// yet.
     #[serde(default)]
     pub under_way_or_lost: u64,
+    /// Between processes, at either end of a link: what came out of it with an earlier life of the process at the other end,
+    /// which counts it no more.
+    #[serde(default)]
+    pub before: u64,
 }
 
 #[derive(Debug)]
@@ -53,6 +57,7 @@ struct Row {
     delayed: AtomicU64,
     duplicated: AtomicU64,
     in_flight: AtomicU64,
+    before: AtomicU64,
 }
 
 impl Clone for Counts {
@@ -72,6 +77,7 @@ impl Clone for Row {
             delayed: same(&self.delayed),
             duplicated: same(&self.duplicated),
             in_flight: same(&self.in_flight),
+            before: same(&self.before),
         }
     }
 }
@@ -91,6 +97,20 @@ impl Counts {
         let received = self.rows.iter().filter_map(OnceLock::get).map(|rows| &rows[own]);
         for row in sent.chain(received) {
             add(&self.past, row.restart());
+        }
+    }
+
+    /// A process counts the links of this node from zero again, which another process did until now.
+    pub fn note_new_life(&self, node: NodeId) {
+        let place = End::Node(node).place();
+        let received = self.rows[place].get().into_iter().flatten();
+        let sent = self.rows.iter().filter_map(OnceLock::get).map(|rows| &rows[place]);
+        for row in received {
+            let counts = row.read();
+            row.before.store(counts.delivered + counts.dropped, Ordering::Relaxed);
+        }
+        for row in sent {
+            row.before.store(row.read().delivered, Ordering::Relaxed);
         }
     }
 
@@ -185,7 +205,7 @@ impl Row {
     fn restart(&self) -> u64 {
         let under_way = self.in_flight.load(Ordering::Relaxed);
         self.delayed.store(under_way, Ordering::Relaxed);
-        for number in [&self.delivered, &self.dropped, &self.duplicated] {
+        for number in [&self.delivered, &self.dropped, &self.duplicated, &self.before] {
             number.store(0, Ordering::Relaxed);
         }
         self.sent.swap(under_way, Ordering::Relaxed).saturating_sub(under_way)
@@ -201,6 +221,7 @@ impl Row {
             duplicated: read(&self.duplicated),
             in_flight: read(&self.in_flight),
             under_way_or_lost: 0,
+            before: read(&self.before),
         }
     }
 }

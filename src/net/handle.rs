@@ -74,6 +74,11 @@ impl RouterHandle {
         let _ = self.ask(|answer| Control::RemoveNode(node, answer));
     }
 
+    /// Another process has this node from now on: what it counts of the links begins anew.
+    pub fn note_new_life(&self, node: NodeId) {
+        self.routes.counts.note_new_life(node);
+    }
+
     /// From now on, what is sent to this address goes to this inbox. Replaces an earlier inbox.
     pub fn register(&self, address: Address, inbox: Inbox) {
         let _ = self.ask(|answer| Control::Register(address, inbox, answer));

@@ -67,8 +67,9 @@ impl Replies {
     }
 
     /// The numbers of each link: what was sent is counted by the sender, what arrived by the receiver. What neither has is on
-    /// its way, or was lost with a connection.
+    /// its way, or was lost with a connection. Of a receiver that does not answer, the sender's numbers are all that is known.
     pub fn counts(self) -> Vec<(End, End, LinkCounts)> {
+        let silent: Vec<End> = self.failed.iter().map(|(node, _)| End::Node(*node)).collect();
         let mut links: BTreeMap<(End, End), [Option<LinkCounts>; 2]> = BTreeMap::new();
         for (teller, answer) in self.answers {
             let Answer::NetworkCounts(counts) = answer else { continue };
@@ -84,11 +85,13 @@ impl Replies {
         let merged = links.into_iter().map(|((from, to), sides)| {
             let counts = match sides {
                 [Some(sender), Some(receiver)] => merged(&sender, &receiver),
-                // A receiver that does not answer, or of which nothing is known to have arrived.
-                [Some(sender), None] if to != End::Clients && from != End::Clients => {
+                // Nothing has arrived.
+                [Some(sender), None]
+                    if to != End::Clients && from != End::Clients && !silent.contains(&to) =>
+                {
                     merged(&sender, &LinkCounts::default())
                 }
-                [one, other] => one.or(other).unwrap_or_default(),
+                [one, other] => LinkCounts { before: 0, ..one.or(other).unwrap_or_default() },
             };
             (from, to, counts)
         });
@@ -139,13 +142,17 @@ impl Replies {
     }
 }
 
-/// To a sender what it has handed to a connection is delivered; its receiver knows better.
+/// To a sender what it has handed to a connection is delivered; its receiver knows better. What a process counted that has ended
+/// is as the other one knows it.
 fn merged(sender: &LinkCounts, receiver: &LinkCounts) -> LinkCounts {
-    let arrived = receiver.delivered + receiver.dropped;
+    let handed_over = sender.delivered.saturating_sub(sender.before);
+    let arrived = (receiver.delivered + receiver.dropped).saturating_sub(receiver.before);
     LinkCounts {
-        delivered: receiver.delivered,
+        sent: sender.sent + receiver.before,
+        delivered: receiver.delivered + sender.before,
         dropped: sender.dropped + receiver.dropped,
-        under_way_or_lost: sender.delivered.saturating_sub(arrived),
+        under_way_or_lost: handed_over.saturating_sub(arrived),
+        before: 0,
         ..*sender
     }
 }
@@ -166,6 +173,10 @@ mod tests {
         for (first, second) in [(1, 2), (2, 1)] {
             let told = |node| (NodeId::new(node), link(if node == 1 { at_sender } else { at_receiver }));
             let all = Replies { answers: vec![told(first), told(second)], failed: Vec::new() }.counts();
+            let alone = |node, failed| Replies { answers: vec![told(node)], failed }.counts()[0].2;
+            let silent = vec![(NodeId::new(2), LabError::new("silent"))];
+            assert_eq!(alone(1, silent), at_sender);
+            assert_eq!(alone(1, Vec::new()).under_way_or_lost, 8);
             let expected = LinkCounts {
                 sent: 9,
                 delivered: 5,
@@ -175,6 +186,27 @@ mod tests {
             };
             assert_eq!(all, [(n(1), n(2), expected)]);
         }
+    }
+
+    #[test]
+    fn what_ended_processes_had_is_not_lost() {
+        let (sent, delivered) = (100, 100);
+        let sender = LinkCounts { sent, delivered, ..LinkCounts::default() };
+        let receiver = LinkCounts { sent: delivered, delivered: 98, dropped: 2, ..LinkCounts::default() };
+        let shown = |sender: &LinkCounts, receiver: &LinkCounts| {
+            let all = merged(sender, receiver);
+            (all.sent, all.delivered, all.dropped, all.under_way_or_lost)
+        };
+        assert_eq!(shown(&sender, &receiver), (100, 98, 2, 0));
+        // Ten more went to a receiver that has begun anew, which has eight of them.
+        let sender = LinkCounts { sent: 110, delivered: 110, before: 100, ..sender };
+        let anew = LinkCounts { sent: 8, delivered: 8, ..LinkCounts::default() };
+        assert_eq!(shown(&sender, &anew), (110, 108, 0, 2));
+        // Ten came from a sender that has begun anew, behind what the former one had sent.
+        let anew = LinkCounts { sent: 10, delivered: 10, ..LinkCounts::default() };
+        let receiver =
+            LinkCounts { sent: 109, delivered: 107, dropped: 2, before: 100, ..LinkCounts::default() };
+        assert_eq!(shown(&anew, &receiver), (110, 107, 2, 1));
     }
 
     #[test]

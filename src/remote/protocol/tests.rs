@@ -315,6 +315,7 @@ fn every_answer_arrives_as_it_was_given() {
         duplicated: 5,
         in_flight: 6,
         under_way_or_lost: 7,
+        before: 8,
     };
     let terms = vec![Term(1), Term(3)];
     let now = Time::from_nanos(12_000_450_000);
