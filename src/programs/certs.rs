@@ -87,9 +87,10 @@ fn make(folder: &Path, cluster: ClusterId, options: &Options) -> Result<String, 
         Made::Client { name } => Role::Client(name.clone()),
         Made::Admin { name } => Role::Admin(name.clone()),
     };
-    let path = certificate(folder, &role, cluster, Validity::days(options.days))?;
+    let (path, replaces) = certificate(folder, &role, cluster, Validity::days(options.days))?;
+    let instead = if replaces { ", in place of the one before" } else { "" };
     Ok(format!(
-        "{} is the certificate of {role} for {} days, its key lies beside it",
+        "{} is the certificate of {role} for {} days{instead}, its key lies beside it",
         path.display(),
         options.days
     ))

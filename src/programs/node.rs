@@ -1,13 +1,14 @@
 //! `node NAME --config cluster.toml`: one node of a cluster, in a process of its own.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
-use crossbeam_channel::bounded;
+use crossbeam_channel::{bounded, tick};
 
 use super::http::{self, HttpOptions, OpenDoor};
 use super::refusal::{NEEDS_A_PERSON, Refusal, refusal};
@@ -28,6 +29,9 @@ use crate::text::{joined, plain};
 use crate::tls::{Holder, Security};
 use crate::types::{Epoch, HostPort, NodeId};
 use crate::wire::{Caller, Hello, VERSIONS};
+
+/// How long the system may take to free the address of a process that was killed.
+const FREED_WITHIN: Duration = Duration::from_millis(300);
 
 const AFTER_HELP: &str = "\
 A node never makes its files by itself: --init does once, before the first start of one of the nodes in the file;
@@ -317,6 +321,20 @@ fn refused(node: NodeId, error: &ProcessError) -> Refusal {
     (text, code)
 }
 
+/// Listens there. The address of a process that was killed a moment ago is waited for.
+fn bind_to(addresses: &[SocketAddr]) -> io::Result<TcpListener> {
+    let looks = tick(FREED_WITHIN / 10);
+    let deadline = Instant::now() + FREED_WITHIN;
+    loop {
+        match TcpListener::bind(addresses) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                let _ = looks.recv();
+            }
+            bound => return bound,
+        }
+    }
+}
+
 /// Listens, and tells what others are to be told.
 fn listen(
     options: &Options,
@@ -324,8 +342,8 @@ fn listen(
     security: &Security,
 ) -> Result<(TcpListener, HostPort), Refusal> {
     let (bind, found) = address_of(options, file, security)?;
-    let listener = TcpListener::bind(found.as_slice()).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
+    let listener = bind_to(&found).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
             (format!("{bind} is in use: stop what listens there, or --bind another"), 1)
         }
         _ => (format!("{bind}: {}", plain(&error)), 1),

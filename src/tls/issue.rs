@@ -56,7 +56,7 @@ pub fn new_authority(folder: &Path, cluster: ClusterId) -> Result<PathBuf, Strin
     Ok(path)
 }
 
-/// Makes a key and a certificate for it. What was there of the same name is replaced.
+/// Makes a key and a certificate for it, and says whether they take the place of others of the same name.
 ///
 /// # Errors
 /// The authority's key is missing, or the files cannot be written.
@@ -65,7 +65,7 @@ pub fn certificate(
     role: &Role,
     cluster: ClusterId,
     validity: Validity,
-) -> Result<PathBuf, String> {
+) -> Result<(PathBuf, bool), String> {
     if let Role::Admin(name) | Role::Client(name) = role {
         holder_name(name)?;
     }
@@ -82,9 +82,10 @@ pub fn certificate(
     let certificate = parameters.signed_by(&key, &issuer).map_err(|error| error.to_string())?;
     let stem = role.file_stem();
     let path = folder.join(format!("{stem}.crt"));
+    let replaces = path.exists();
     replace(&folder.join(format!("{stem}.key")), &key.serialize_pem())?;
     replace(&path, &certificate.pem())?;
-    Ok(path)
+    Ok((path, replaces))
 }
 
 fn authority(cluster: ClusterId, validity: Validity) -> CertificateParams {
