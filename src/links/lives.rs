@@ -12,7 +12,7 @@ use crate::types::NodeId;
 /// How long the connections of a process that was killed may take to end.
 const ENDS_WITHIN: Duration = Duration::from_millis(300);
 
-/// The lives of the processes that this one is connected with, whichever side dialed.
+/// The lives of the processes that this one is or was connected with, whichever side dialed.
 #[derive(Clone, Debug, Default)]
 pub struct Lives(Arc<Shared>);
 
@@ -29,7 +29,7 @@ struct Shared {
 #[derive(Debug)]
 struct Life {
     life: u64,
-    /// None once it has ended.
+    /// Zero once it has ended: then it is the last one that was here.
     connections: usize,
 }
 

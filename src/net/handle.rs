@@ -74,7 +74,7 @@ impl RouterHandle {
         let _ = self.ask(|answer| Control::RemoveNode(node, answer));
     }
 
-    /// Another process has this node from now on: what it counts of the links begins anew.
+    /// Another process has this node from now on: what it counts of the links begins at zero.
     pub fn note_new_life(&self, node: NodeId) {
         self.routes.counts.note_new_life(node);
     }

@@ -198,15 +198,15 @@ mod tests {
             (all.sent, all.delivered, all.dropped, all.under_way_or_lost)
         };
         assert_eq!(shown(&sender, &receiver), (100, 98, 2, 0));
-        // Ten more went to a receiver that has begun anew, which has eight of them.
+        // Ten more went to a receiver that counts from zero, and has eight of them.
         let sender = LinkCounts { sent: 110, delivered: 110, before: 100, ..sender };
-        let anew = LinkCounts { sent: 8, delivered: 8, ..LinkCounts::default() };
-        assert_eq!(shown(&sender, &anew), (110, 108, 0, 2));
-        // Ten came from a sender that has begun anew, behind what the former one had sent.
-        let anew = LinkCounts { sent: 10, delivered: 10, ..LinkCounts::default() };
+        let latest = LinkCounts { sent: 8, delivered: 8, ..LinkCounts::default() };
+        assert_eq!(shown(&sender, &latest), (110, 108, 0, 2));
+        // Ten came from a sender that counts from zero, behind what the former one had sent.
+        let latest = LinkCounts { sent: 10, delivered: 10, ..LinkCounts::default() };
         let receiver =
             LinkCounts { sent: 109, delivered: 107, dropped: 2, before: 100, ..LinkCounts::default() };
-        assert_eq!(shown(&anew, &receiver), (110, 107, 2, 1));
+        assert_eq!(shown(&latest, &receiver), (110, 107, 2, 1));
     }
 
     #[test]

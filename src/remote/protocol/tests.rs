@@ -317,8 +317,7 @@ fn every_answer_arrives_as_it_was_given() {
         under_way_or_lost: 7,
         before: 8,
     };
-    let terms = vec![Term(1), Term(3)];
-    let now = Time::from_nanos(12_000_450_000);
+    let (terms, now) = (vec![Term(1), Term(3)], Time::from_nanos(12_000_450_000));
     let answers = [
         Answer::View { now, view: view() },
         Answer::Items { items: vec![("x".to_string(), "\"".to_string())], next: Some(1) },
