@@ -107,9 +107,9 @@ mod tests {
         let lives = Lives::telling(move |node| telling.lock().push(node));
         let node = NodeId::new(3);
         for life in [1, 1, 2, 2, 3] {
-            let lived = lives.enter(node, life).expect("the one before has ended");
+            let connection = lives.enter(node, life).expect("the one before has ended");
             assert!(lives.has(node));
-            drop(lived);
+            drop(connection);
         }
         assert!(!lives.has(node));
         assert_eq!(*told.lock(), [node, node]);

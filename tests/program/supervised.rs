@@ -144,20 +144,20 @@ fn messages_of_processes_that_were_killed_are_counted() {
     let lines = "wait leader 20s\nload --duration 500ms --rate 400\nwait converged 20s\nkill n2\nnet n2\nrestart n2\n\
                  wait converged 20s\nkill n3\nwait leader 20s\nrestart n3\nwait converged 20s\necho now\nnet\n";
     let ran = folder.cluster(&[&["3", "--processes"], &ELECTION[..]].concat(), lines).exits(0);
-    let links = |text: &str| -> Vec<(String, u64, u64)> {
+    let counted = |text: &str| -> Vec<(String, u64, u64)> {
         let rows = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
         let rows = rows.filter(|row| row.len() == 7 && row[0].contains(">n") && row[0].starts_with('n'));
         let number = |text: &str| text.replace(',', "").parse::<u64>().expect("a number");
         rows.map(|row| (row[0].to_string(), number(row[1]), number(row[2]) + number(row[3]))).collect()
     };
     let (before, after) = ran.out.split_once("now\n").expect("it came so far");
-    let (killed, restarted) = (links(before), links(after));
+    let (killed, restarted) = (counted(before), counted(after));
     assert!(killed.len() >= 2 && restarted.len() >= 4, "{}", ran.out);
     // Some were on a connection when it broke.
     for (link, sent, known) in killed.iter().chain(&restarted) {
         assert!(known + 20 >= *sent, "{link} has lost too many: {}", ran.out);
     }
-    let busy = |links: &[(String, u64, u64)]| links.iter().filter(|(_, sent, _)| *sent >= 150).count();
+    let busy = |all: &[(String, u64, u64)]| all.iter().filter(|(_, sent, _)| *sent >= 150).count();
     assert!(busy(&killed) >= 1 && busy(&restarted) >= 2, "{}", ran.out);
 }
 
