@@ -173,10 +173,6 @@ mod tests {
         for (first, second) in [(1, 2), (2, 1)] {
             let told = |node| (NodeId::new(node), link(if node == 1 { at_sender } else { at_receiver }));
             let all = Replies { answers: vec![told(first), told(second)], failed: Vec::new() }.counts();
-            let alone = |node, failed| Replies { answers: vec![told(node)], failed }.counts()[0].2;
-            let silent = vec![(NodeId::new(2), LabError::new("silent"))];
-            assert_eq!(alone(1, silent), at_sender);
-            assert_eq!(alone(1, Vec::new()).under_way_or_lost, 8);
             let expected = LinkCounts {
                 sent: 9,
                 delivered: 5,
@@ -186,6 +182,16 @@ mod tests {
             };
             assert_eq!(all, [(n(1), n(2), expected)]);
         }
+    }
+
+    #[test]
+    fn what_a_silent_receiver_has_is_not_lost_and_what_one_does_not_know_is() {
+        let at_sender = LinkCounts { sent: 9, delivered: 8, dropped: 1, ..LinkCounts::default() };
+        let answer = || (NodeId::new(1), Answer::NetworkCounts(vec![(n(1), n(2), at_sender)]));
+        let told = |failed| Replies { answers: vec![answer()], failed }.counts()[0].2;
+        assert_eq!(told(vec![(NodeId::new(2), LabError::new("silent"))]), at_sender);
+        let nothing_came = LinkCounts { delivered: 0, under_way_or_lost: 8, ..at_sender };
+        assert_eq!(told(Vec::new()), nothing_came);
     }
 
     #[test]
