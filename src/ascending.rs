@@ -55,7 +55,7 @@ impl<K: Number, V> Ascending<K, V> {
 
     pub fn remove(&mut self, key: K) -> Option<V> {
         match self.place(key) {
-            Ok(0) => self.0.pop_front().map(|(_, value)| value),
+            Ok(0) => self.pop_first().map(|(_, value)| value),
             Ok(place) => self.0.remove(place).map(|(_, value)| value),
             Err(_) => None,
         }
@@ -66,7 +66,12 @@ impl<K: Number, V> Ascending<K, V> {
     }
 
     pub fn pop_first(&mut self) -> Option<(K, V)> {
-        self.0.pop_front()
+        let first = self.0.pop_front();
+        if self.0.is_empty() {
+            // The next one takes the place that a cache holds: without this it would go round all of the memory.
+            self.0.clear();
+        }
+        first
     }
 
     /// Whether there is none.

@@ -24,6 +24,7 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use self::digest::Digest;
+use self::measure::Measured;
 
 type Value = Box<dyn Any + Send + Sync>;
 
@@ -52,7 +53,7 @@ struct FromValue<T: 'static> {
     value: T,
     text: OnceLock<Box<str>>,
     digest: Digest,
-    measured: OnceLock<Result<usize, Box<str>>>,
+    measured: Measured,
     list: Option<&'static List<T>>,
 }
 
@@ -88,17 +89,27 @@ impl Payload {
     /// # Errors
     /// Why JSON cannot hold it, in one line.
     pub(crate) fn checked<T: Serialize + Send + Sync + 'static>(value: T) -> Result<Payload, Box<str>> {
-        let weight = measure::measure(&value)?;
-        let measured = OnceLock::from(Ok(weight));
+        let measured = Measured::from(measure::measure(&value)?);
         Ok(Payload(Arc::new(FromValue { measured, ..FromValue::new(value, None) })))
     }
 
     /// From a list's items, as a [`Batch`].
     pub fn batch<T: Serialize + Send + Sync + 'static>(items: impl IntoIterator<Item = T>) -> Payload {
-        let items: Batch<T> = items.into_iter().collect();
-        let list =
-            const { &List { len: |items: &Batch<T>| items.len(), take_items: |to, from| to.append(from) } };
-        Payload(Arc::new(FromValue::new(items, Some(list))))
+        Payload(Arc::new(FromValue::of_list(items.into_iter().collect())))
+    }
+
+    /// From items of this weight together, each of which JSON can hold in a list: see [`Payload::weight_in_list`].
+    pub(crate) fn batch_weighing<T: Serialize + Send + Sync + 'static>(
+        items: Batch<T>,
+        weight: usize,
+    ) -> Payload {
+        let measured = Measured::from(weight);
+        Payload(Arc::new(FromValue { measured, ..FromValue::of_list(items) }))
+    }
+
+    /// What an item adds to the weight of a list; none if JSON cannot hold a list with it.
+    pub(crate) fn weight_in_list<T: Serialize>(item: &T) -> Option<usize> {
+        measure::measure(std::slice::from_ref(item)).ok()
     }
 
     /// From its text, as read from a file or a socket; the value is decoded when first asked for.
@@ -229,6 +240,14 @@ impl<T> FromValue<T> {
     }
 }
 
+impl<T: 'static> FromValue<Batch<T>> {
+    fn of_list(items: Batch<T>) -> FromValue<Batch<T>> {
+        let list =
+            const { &List { len: |items: &Batch<T>| items.len(), take_items: |to, from| to.append(from) } };
+        FromValue::new(items, Some(list))
+    }
+}
+
 impl<T: Serialize + Send + Sync + 'static> Faces for FromValue<T> {
     fn text(&self) -> &str {
         self.text.get_or_init(|| {
@@ -242,11 +261,10 @@ impl<T: Serialize + Send + Sync + 'static> Faces for FromValue<T> {
     }
 
     fn measured(&self) -> Result<usize, &str> {
-        let measured = self.measured.get_or_init(|| {
+        self.measured.get_or(|| {
             let weight = measure::measure(&self.value)?;
             Ok(self.text.get().map_or(weight, |text| text.len()))
-        });
-        measured.as_ref().copied().map_err(AsRef::as_ref)
+        })
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -265,10 +283,8 @@ impl<T: Serialize + Send + Sync + 'static> Faces for FromValue<T> {
         let (Some(list), Some(other)) = (self.list, other.as_any_mut().downcast_mut::<FromValue<T>>()) else {
             return false;
         };
-        let (Ok(_), Ok(more)) = (self.measured(), other.measured()) else { return false };
-        if let Some(Ok(weight)) = self.measured.get_mut() {
-            *weight += more;
-        }
+        let (Ok(weight), Ok(more)) = (self.measured(), other.measured()) else { return false };
+        self.measured = Measured::from(weight + more);
         (list.take_items)(&mut self.value, &mut other.value);
         (self.text, self.digest) = Default::default();
         true

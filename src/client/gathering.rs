@@ -6,23 +6,27 @@
 //!
 //! [`Gathering`] only groups and divides; its driver makes the calls and takes in their ends.
 
-use smallvec::SmallVec;
+use std::time::Duration;
+
+use serde::Serialize;
+use smallvec::{SmallVec, smallvec};
 
 use super::call::CallId;
 use super::core::Ended;
 use super::{Answered, Ask, Outcome, Rejection, What};
 use crate::ascending::Ascending;
+use crate::payload::{Batch, Payload};
 use crate::types::{Part, Time};
 
 /// The most commands that share an entry, by default.
-pub const GATHERED_MAX: usize = 64;
+pub const GATHERED_MAX: usize = 128;
 
 /// The most bytes that they weigh together: beyond this an entry's own cost is small beside theirs.
 const GATHERED_BYTES_MAX: usize = 64 << 10;
 
 /// Many commands under way make at least this many groups, so that one travels while another is written and a third is
 /// applied.
-const GROUPS_MIN: usize = 16;
+const GROUPS_MIN: usize = 8;
 
 /// Groups are not made smaller than this to have more of them.
 const GROUP_MIN: usize = 32;
@@ -84,6 +88,61 @@ impl Gathering {
             groups.extend(alone.map(|ask| Group::of(ask, self.last)));
         }
         groups
+    }
+
+    /// The same of commands of one type, each a call of its own, that all have this time. They become parts of their entries
+    /// at once: none is made a payload of its own before.
+    pub fn gather_commands<C: Serialize + Send + Sync + 'static>(
+        &mut self,
+        commands: impl ExactSizeIterator<Item = C>,
+        timeout: Duration,
+    ) -> Vec<Group> {
+        self.under_way += commands.len();
+        let most = gathered_max(self.under_way, self.most);
+        let mut groups = Vec::with_capacity(commands.len() / most + 1);
+        let mut left = commands.len();
+        let (mut shared, mut weight) = (Batch::with_capacity(left.min(most)), 0);
+        for command in commands {
+            let more = Payload::weight_in_list(&command);
+            if shared.len() == most || more.is_none_or(|more| weight + more > GATHERED_BYTES_MAX) {
+                let full = std::mem::replace(&mut shared, Batch::with_capacity(left.min(most)));
+                groups.extend(self.group_of(full, weight, timeout));
+                weight = 0;
+            }
+            left -= 1;
+            match more {
+                Some(more) => {
+                    shared.push(command);
+                    weight += more;
+                }
+                // It is rejected by itself.
+                None => groups.push(self.group_alone(command, timeout)),
+            }
+        }
+        groups.extend(self.group_of(shared, weight, timeout));
+        groups
+    }
+
+    /// The group of these commands, of this weight together; none if there are none.
+    fn group_of<C: Serialize + Send + Sync + 'static>(
+        &mut self,
+        commands: Batch<C>,
+        weight: usize,
+        timeout: Duration,
+    ) -> Option<Group> {
+        let count = commands.len();
+        let first = CallId(self.last.0 + 1);
+        self.last = CallId(self.last.0 + count as u64);
+        (count > 0).then(|| {
+            let what = What::Command(Payload::batch_weighing(commands, weight));
+            let ask = Ask { what, at: None, timeout };
+            Group { ask, first, sizes: smallvec![1; count], commands: count, began: None }
+        })
+    }
+
+    fn group_alone<C: Serialize + Send + Sync + 'static>(&mut self, command: C, timeout: Duration) -> Group {
+        self.last = CallId(self.last.0 + 1);
+        Group::of(Ask { what: What::commands([command]), at: None, timeout }, self.last)
     }
 
     /// The name of the last call that was gathered.
@@ -315,6 +374,29 @@ mod tests {
             prop_assert_eq!(seen, expected);
             prop_assert_eq!((gathering.under_way, gathering.groups.len()), (0, 0));
         }
+
+        #[test]
+        fn commands_are_grouped_as_calls_of_one_command_each_are(
+            texts in prop::collection::vec(prop::option::weighted(0.9, 0..GATHERED_BYTES_MAX / 4), 0..60),
+            most in 1_usize..20,
+        ) {
+            // JSON cannot hold what has no length here.
+            let command = |length: &Option<usize>| {
+                (length.map_or(f64::NAN, |_| 0.5), "v".repeat(length.unwrap_or_default()))
+            };
+            let commands: Vec<(f64, String)> = texts.iter().map(command).collect();
+            let asks = commands.iter().cloned().map(|command| ask(What::commands([command])));
+            let (mut one, mut other) = (Gathering::new(most), Gathering::new(most));
+            let (expected, found) = (one.gather(asks.collect()), other.gather_commands(commands.into_iter(), TIMEOUT));
+            // What JSON cannot hold is equal to nothing, so its reason is compared.
+            let told = |group: &Group| {
+                let What::Command(commands) = &group.ask.what else { unreachable!() };
+                let text = commands.check().map(|()| commands.text().to_string()).map_err(str::to_string);
+                (text, commands.weight(), group.first, group.sizes.clone(), group.commands)
+            };
+            prop_assert!(found.iter().map(told).eq(expected.iter().map(told)));
+            prop_assert_eq!((other.last, other.under_way), (one.last, one.under_way));
+        }
     }
 
     #[test]
@@ -383,9 +465,10 @@ mod tests {
     #[test]
     fn with_many_under_way_groups_are_larger_so_that_several_are_on_their_way() {
         let sizes = |calls: u64| {
-            let groups = Gathering::new(64).gather((0..calls).map(|number| commands([number])).collect());
+            let groups =
+                Gathering::new(GATHERED_MAX).gather((0..calls).map(|number| commands([number])).collect());
             groups.iter().map(|group| group.sizes.len()).max()
         };
-        assert_eq!([1, 32, 320, 720, 1024, 2048].map(sizes), [1, 32, 32, 45, 64, 64].map(Some));
+        assert_eq!([1, 32, 320, 720, 1024, 2048].map(sizes), [1, 32, 40, 90, 128, 128].map(Some));
     }
 }

@@ -5,8 +5,10 @@
 //! also share entries: see [`Gathering`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use derive_more::Debug;
+use serde::Serialize;
 
 use super::Ask;
 use super::call::CallId;
@@ -50,10 +52,49 @@ impl Pipeline {
     /// Commands share an entry if they stand side by side, have the same timeout and no node of their own, were made by
     /// [`What::commands`](super::What::commands), and are not shared with another holder.
     pub fn send(&mut self, asks: Vec<Ask>) -> impl Iterator<Item = CallId> + use<> {
-        let first = self.gathering.last().0 + 1;
+        let before = self.gathering.last();
         let groups = self.gathering.gather(asks);
         self.begin(groups);
-        (first..=self.gathering.last().0).map(CallId)
+        self.names_behind(before)
+    }
+
+    /// Sends these commands at once, each a call of its own that ends within this time. Their names come in the order of
+    /// asking, and count up.
+    ///
+    /// It does what [`Pipeline::send`] does with an [`Ask`] of [`What::commands`](super::What::commands) for each command, for
+    /// less of the processor's time: commands are put where entries keep them. They are of the state machine's type; what JSON
+    /// cannot hold is rejected by itself.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use raftlab::cluster::Cluster;
+    /// use raftlab::state_machine::kv::Command;
+    ///
+    /// let timeout = Duration::from_secs(2);
+    /// let cluster = Cluster::builder().memory().start().expect("three nodes in memory");
+    /// let mut pipeline = cluster.client().into_pipeline();
+    /// let commands: Vec<_> = (0..100).map(|number| Command::put(format!("k{number}"), "v")).collect();
+    /// let calls = pipeline.send_commands(commands, timeout);
+    /// let (mut open, mut ended) = (calls.count(), Vec::new());
+    /// while open > 0 {
+    ///     pipeline.wait(pipeline.now() + timeout, &mut ended);
+    ///     open -= ended.len();
+    /// }
+    /// ```
+    pub fn send_commands<C, I>(
+        &mut self,
+        commands: I,
+        timeout: Duration,
+    ) -> impl Iterator<Item = CallId> + use<C, I>
+    where
+        C: Serialize + Send + Sync + 'static,
+        I: IntoIterator<Item = C, IntoIter: ExactSizeIterator>,
+    {
+        let before = self.gathering.last();
+        let groups = self.gathering.gather_commands(commands.into_iter(), timeout);
+        self.begin(groups);
+        self.names_behind(before)
     }
 
     /// Waits until a call has ended, or until then, and replaces `ended` by all that have.
@@ -73,6 +114,11 @@ impl Pipeline {
                 return;
             }
         }
+    }
+
+    /// The names that calls were given since this one.
+    fn names_behind(&self, before: CallId) -> impl Iterator<Item = CallId> + use<> {
+        (before.0 + 1..=self.gathering.last().0).map(CallId)
     }
 
     fn begin(&mut self, groups: Vec<Group>) {

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 
 use super::counts::Counts;
@@ -25,7 +26,7 @@ pub(super) struct Routes {
 #[derive(Debug)]
 pub(super) struct Lanes {
     pub open: LinkTable<bool>,
-    pub inboxes: HashMap<Address, Inbox>,
+    pub inboxes: HashMap<Address, Inbox, RandomState>,
 }
 
 impl Lanes {
@@ -35,7 +36,7 @@ impl Lanes {
         if envelopes.iter().all(|envelope| link(envelope) == first) {
             *envelopes = self.send_group(first, counts, std::mem::take(envelopes));
         } else if envelopes.iter().any(|envelope| self.is_open(link(envelope))) {
-            envelopes.sort_by_key(link); // Stable: a link keeps its order.
+            envelopes.sort_by_cached_key(link); // Stable: a link keeps its order.
             let mut rest = Vec::new();
             while let Some(last) = envelopes.last().map(link) {
                 let start = envelopes.partition_point(|envelope| link(envelope) < last);

@@ -85,7 +85,7 @@ impl Router {
         let (inbox_sender, inbox) = inbox(settings.inbox_max, settings.inbox_bytes_max);
         let (control_sender, control) = unbounded();
         let faults = Faults::new(nodes, random);
-        let lanes = Lanes { open: faults.clear_links(), inboxes: HashMap::new() };
+        let lanes = Lanes { open: faults.clear_links(), inboxes: HashMap::default() };
         let lanes = settings.express.then(|| RwLock::new(lanes));
         let routes = Arc::new(Routes { counts: Counts::default(), lanes });
         let handle =

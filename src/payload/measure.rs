@@ -5,6 +5,8 @@
 //! encoder would refuse, and what it would write but no reader would give back. It allocates nothing, and a command of
 //! the key-value store takes it a few nanoseconds.
 
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fmt, io};
 
 use serde::ser::{self, Serialize, Serializer};
@@ -17,10 +19,54 @@ const DEPTH_MAX: u8 = 127;
 
 /// About the bytes that this value takes in memory: its strings and bytes, and a little for each number. An error says why
 /// JSON cannot hold it.
-pub(super) fn measure<T: Serialize>(value: &T) -> Result<usize, Box<str>> {
+pub(super) fn measure<T: Serialize + ?Sized>(value: &T) -> Result<usize, Box<str>> {
     let mut bytes = 0;
     let walked = value.serialize(Measure { bytes: &mut bytes, depth: 0 });
     walked.map(|()| bytes).map_err(|Unwritable(reason)| reason)
+}
+
+/// A weight that is measured when it is first asked for, or why there is none. Of threads that measure at once the first one
+/// decides.
+#[derive(Debug)]
+pub(super) struct Measured {
+    /// [`UNKNOWN`] until it is.
+    weight: AtomicUsize,
+    unwritable: OnceLock<Box<str>>,
+}
+
+const UNKNOWN: usize = usize::MAX;
+
+impl Default for Measured {
+    fn default() -> Measured {
+        Measured::from(UNKNOWN)
+    }
+}
+
+impl From<usize> for Measured {
+    fn from(weight: usize) -> Measured {
+        Measured { weight: AtomicUsize::new(weight), unwritable: OnceLock::new() }
+    }
+}
+
+impl Measured {
+    pub fn get_or(&self, measure: impl FnOnce() -> Result<usize, Box<str>>) -> Result<usize, &str> {
+        let known = self.weight.load(Ordering::Relaxed);
+        if known != UNKNOWN {
+            return Ok(known);
+        }
+        if let Some(reason) = self.unwritable.get() {
+            return Err(reason);
+        }
+        match measure() {
+            Ok(weight) => {
+                // It is a number and orders nothing.
+                let kept =
+                    self.weight.compare_exchange(UNKNOWN, weight, Ordering::Relaxed, Ordering::Relaxed);
+                Ok(kept.err().unwrap_or(weight))
+            }
+            Err(reason) => Err(self.unwritable.get_or_init(|| reason)),
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]

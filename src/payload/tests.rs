@@ -62,6 +62,18 @@ fn what_json_cannot_hold_is_told_apart_shown_and_kept_out_of_batches() {
 }
 
 #[test]
+fn a_list_weighs_what_its_items_add() {
+    let (item, wrong) = ("text".to_string(), std::collections::BTreeMap::from([((1, 2), 3)]));
+    let weight = Payload::weight_in_list(&item).expect("JSON can hold it");
+    assert_eq!(weight, Payload::batch([item.clone()]).weight());
+    let two = Payload::batch_weighing([item.clone(), item.clone()].into_iter().collect(), 2 * weight);
+    let mut joined = Payload::batch([item.clone()]);
+    joined.append(Payload::batch([item])).expect("nobody else holds them");
+    assert_eq!((two.weight(), two.items(), &two), (joined.weight(), Some(2), &joined));
+    assert_eq!(Payload::weight_in_list(&wrong), None);
+}
+
+#[test]
 fn a_text_that_does_not_decode_says_why_each_time() {
     let wrong = Payload::from_text("{");
     let first = wrong.value::<Vec<u32>>().map_err(str::to_string);

@@ -184,11 +184,9 @@ fn commands_that_leave_together_share_entries_and_each_ends_for_itself() {
     leader(&cluster);
     let mut pipeline = cluster.client().into_pipeline();
     let value = |number: u64| if number == 7 { "too long a value".to_string() } else { number.to_string() };
-    let ask = |number: u64| {
-        let what = client::What::commands([Command::create(format!("k{}", number.min(99)), value(number))]);
-        Ask { what, at: None, timeout: PATIENCE }
-    };
-    let calls: Vec<CallId> = pipeline.send((0..101).map(ask).collect()).collect();
+    let create = |number: u64| Command::create(format!("k{}", number.min(99)), value(number));
+    let commands: Vec<Command> = (0..101).map(create).collect();
+    let calls: Vec<CallId> = pipeline.send_commands(commands, PATIENCE).collect();
     assert_eq!(calls, (1..=101).map(CallId).collect::<Vec<_>>());
     let (mut seen, mut ended) = (BTreeMap::new(), Vec::new());
     while seen.len() < calls.len() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use raftlab::client::{Ask, Client as Caller, Ended, Outcome, Pipeline, What};
+use raftlab::client::{Client as Caller, Ended, Outcome, Pipeline};
 use raftlab::cluster::Builder;
 use raftlab::lab::Lab;
 use raftlab::state_machine::kv::{Command, KeyValue};
@@ -100,11 +100,8 @@ impl Piped {
 
 impl Client for Piped {
     fn send(&mut self, puts: Vec<Put>) -> Result<(), String> {
-        let ask = |Put { key, value }| {
-            let what = What::commands([Command::put(key, value)]);
-            Ask { what, at: None, timeout: PATIENCE }
-        };
-        let _ = self.pipeline.send(puts.into_iter().map(ask).collect());
+        let commands = puts.into_iter().map(|Put { key, value }| Command::put(key, value));
+        let _ = self.pipeline.send_commands(commands, PATIENCE);
         Ok(())
     }
 
