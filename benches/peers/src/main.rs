@@ -13,7 +13,8 @@
 //!   past it. Clients are threads; with one command in flight they call `Client::submit`, else they keep a `Pipeline`
 //!   full, which lets commands that leave together share an entry. Sessions, exactly-once, the safety checks, the recorder's
 //!   ring of the newest steps and snapshots that are written are part of it. `bare`: as `express`, with `recorder_bytes = 0`:
-//!   no peer has such a ring.
+//!   no peer has such a ring. `shared`: as `express`, and the threads, with one command in flight each, have clones of one
+//!   client, as those of a program that serves many callers have.
 //! - `raft-rs`: the crate `raft`, a thread a node, crossbeam channels straight to each inbox, no router. Clients are
 //!   threads. A node takes in all that waits, proposes all commands of it as one message, and handles what is ready once
 //!   for all of it. The log is a `VecDeque`, trimmed without a snapshot. See `src/raft_rs.rs`.
@@ -58,6 +59,8 @@ use driver::{Figure, Plan};
 use open_raft::Asking;
 use options::{FORMS, Form, Options, SYSTEMS, System};
 use over_tcp::Links;
+use raftlab::Cluster;
+use raftlab_system::Callers;
 use table::Results;
 
 /// The same for all: commands are made on one thread and let go on others.
@@ -114,10 +117,12 @@ fn run(system: System, form: &Form, options: &Options) -> Result<Figure, String>
         value_bytes: if system.is_processes() { options::VALUE_BYTES } else { 16 },
         span: options.span,
     };
+    let raftlab = |cluster, callers| raftlab_system::run(&plan, cluster, callers);
     match system {
-        System::Router => raftlab_system::run(&plan, raftlab::Cluster::builder()),
-        System::Express => raftlab_system::run(&plan, raftlab::Cluster::builder().express()),
-        System::Bare => raftlab_system::run(&plan, raftlab_system::bare()),
+        System::Router => raftlab(Cluster::builder(), Callers::Apart),
+        System::Express => raftlab(Cluster::builder().express(), Callers::Apart),
+        System::Bare => raftlab(raftlab_system::bare(), Callers::Apart),
+        System::Shared => raftlab(Cluster::builder().express(), Callers::Shared),
         System::RaftRs => raft_rs::run(&plan),
         System::OpenRaft => open_raft::run(&plan, Asking::OneByOne),
         System::OpenRaftGroups => open_raft::run(&plan, Asking::InGroups),

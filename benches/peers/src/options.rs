@@ -11,6 +11,8 @@ pub enum System {
     Express,
     /// The same, without the recorder's ring of each node's newest steps.
     Bare,
+    /// As `Express`, and all threads have clones of one client.
+    Shared,
     /// The crate `raft`.
     RaftRs,
     /// The crate `openraft`, a task for each command in flight.
@@ -26,10 +28,11 @@ pub enum System {
 }
 
 /// In the order of the table.
-pub const SYSTEMS: [System; 9] = [
+pub const SYSTEMS: [System; 10] = [
     System::Router,
     System::Express,
     System::Bare,
+    System::Shared,
     System::RaftRs,
     System::OpenRaft,
     System::OpenRaftGroups,
@@ -48,6 +51,7 @@ impl System {
             System::Router => "router",
             System::Express => "express",
             System::Bare => "bare",
+            System::Shared => "shared",
             System::RaftRs => "raft-rs",
             System::OpenRaft => "openraft",
             System::OpenRaftGroups => "openraft-groups",
@@ -65,6 +69,7 @@ impl System {
     /// Whether it has anything of its own to show in this form.
     pub fn knows(self, form: &Form) -> bool {
         match self {
+            System::Shared => form.window == 1 && form.clients > 1,
             System::OpenRaftGroups => form.window > 1,
             System::OverTcp | System::OverTls | System::Etcd => form.window == 1,
             _ => true,

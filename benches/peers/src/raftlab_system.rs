@@ -14,6 +14,15 @@ use raftlab::{Cluster, NodeId};
 use crate::driver::{self, Client, Figure, PATIENCE, Plan, Tally};
 use crate::map::Put;
 
+/// What the threads of a run have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Callers {
+    /// Each a client of its own.
+    Apart,
+    /// Clones of one client.
+    Shared,
+}
+
 /// A blocking caller, one command at a time.
 struct Blocking {
     caller: Caller<KeyValue>,
@@ -37,12 +46,16 @@ pub fn bare() -> Builder<KeyValue> {
 }
 
 /// Runs the plan on a cluster of its own.
-pub fn run(plan: &Plan, cluster: Builder<KeyValue>) -> Result<Figure, String> {
+pub fn run(plan: &Plan, cluster: Builder<KeyValue>, callers: Callers) -> Result<Figure, String> {
     let builder = cluster.nodes(3).memory().client_timeout(PATIENCE);
     let mut cluster = builder.start().map_err(|error| error.to_string())?;
     cluster.wait_until_leader(PATIENCE).ok_or("nobody leads")?;
     let leaders = cluster.leadership();
-    let callers = (0..plan.clients).map(|_| cluster.client());
+    let first = cluster.client();
+    let callers = (0..plan.clients).map(|_| match callers {
+        Callers::Apart => cluster.client(),
+        Callers::Shared => first.clone(),
+    });
     let newest = Newest::default();
     let tallies = if plan.window == 1 {
         let blocking = callers.map(|caller| Blocking { caller, newest: Arc::clone(&newest) });
