@@ -17,6 +17,7 @@ mod settings;
 mod shared;
 mod ticket;
 mod timers;
+mod waiters;
 
 pub use self::blocking::{Client, Committed, Failure, Observed};
 pub use self::call::CallId;
@@ -24,7 +25,7 @@ pub use self::core::{ClientCore, Ended};
 pub use self::gathering::GATHERED_MAX;
 #[cfg(feature = "cli")]
 pub(crate) use self::gathering::gathered_max;
-pub(crate) use self::gathering::{Gathering, Group};
+pub(crate) use self::gathering::{Gathering, Groups};
 pub(crate) use self::nodes::SharedNodes;
 pub use self::pipeline::Pipeline;
 pub use self::settings::{CALLS_MAX, ClientSettings, WhenFull};

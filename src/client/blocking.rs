@@ -15,7 +15,7 @@ use super::nodes::SharedNodes;
 use super::pipeline::Pipeline;
 use super::settings::WhenFull;
 use super::shared::SharedClient;
-use super::ticket::{Reading, Ticket};
+use super::ticket::{self, Reading, Ticket};
 use super::{Answered, Ask, Fate, Outcome, Rejection, Token, What, session_patience};
 use crate::clock::Clock;
 use crate::net::Transport;
@@ -31,7 +31,9 @@ pub const TIMEOUT: Duration = Duration::from_secs(2);
 /// A client of a cluster that replicates `M`.
 ///
 /// Clones are the same client: one session, one limit of calls in flight. They are cheap, and may be used by any
-/// number of threads at the same time, as may one client by reference.
+/// number of threads at the same time, as may one client by reference. Commands of threads that wait at the same time may
+/// share an entry, and each gets its own answer: so threads that share a client are faster than those with clients of
+/// their own.
 ///
 /// ```
 /// use std::time::Duration;
@@ -99,7 +101,7 @@ pub struct Committed<A> {
     pub node: NodeId,
     /// Its term.
     pub term: Term,
-    /// The place of the command in the log.
+    /// The place of the command's entry in the log.
     pub index: LogIndex,
 }
 
@@ -266,13 +268,14 @@ impl<M> Client<M> {
 impl<M: StateMachine<Answer: Clone>> Client<M> {
     /// Applies this command, exactly once.
     pub fn submit(&self, command: M::Command) -> Result<Committed<M::Answer>, Failure> {
-        self.submit_async(command).wait()
+        committed_one(&self.call(What::commands([command]))?, 1)
     }
 
-    /// Applies these commands, exactly once, as one entry: all in this order with nothing between them, or none.
+    /// Applies these commands, exactly once, in one entry: all in this order with nothing between them, or none.
     /// A command that the state machine declines, such as with "exists", does not undo the others.
     pub fn submit_batch(&self, commands: Vec<M::Command>) -> Result<Committed<Vec<M::Answer>>, Failure> {
-        self.submit_batch_async(commands).wait()
+        let count = commands.len();
+        committed(&self.call(What::commands(commands))?, count)
     }
 
     /// Reads the state, at least as new as every write that was answered before.
@@ -330,6 +333,11 @@ impl<M: StateMachine<Answer: Clone>> Client<M> {
     /// Sends this query, and waits only for room. See [`Client::read_with`].
     pub fn read_with_async(&self, query: M::Query, mode: ReadMode) -> Ticket<Observed<M::Answer>> {
         self.begin(What::Read { query: Payload::new(query), mode }, 0, observed::<M::Answer>)
+    }
+
+    fn call(&self, what: What) -> Result<Answered, Failure> {
+        let ask = Ask { what, at: self.at, timeout: self.timeout };
+        ticket::answered(self.shared.call(ask).map_or_else(Outcome::Rejected, |ended| ended.outcome))
     }
 
     fn begin<T>(&self, what: What, count: usize, read: Reading<T>) -> Ticket<T> {

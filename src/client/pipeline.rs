@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::Ask;
 use super::call::CallId;
 use super::core::Ended;
-use super::gathering::{GATHERED_MAX, Gathering, Group};
+use super::gathering::{GATHERED_MAX, Gathering, Group, Groups};
 use super::shared::SharedClient;
 use crate::types::Time;
 
@@ -51,9 +51,9 @@ impl Pipeline {
     ///
     /// Commands share an entry if they stand side by side, have the same timeout and no node of their own, were made by
     /// [`What::commands`](super::What::commands), and are not shared with another holder.
-    pub fn send(&mut self, asks: Vec<Ask>) -> impl Iterator<Item = CallId> + use<> {
+    pub fn send(&mut self, mut asks: Vec<Ask>) -> impl Iterator<Item = CallId> + use<> {
         let before = self.gathering.last();
-        let groups = self.gathering.gather(asks);
+        let groups = self.gathering.gather(&mut asks);
         self.begin(groups);
         self.names_behind(before)
     }
@@ -121,7 +121,7 @@ impl Pipeline {
         (before.0 + 1..=self.gathering.last().0).map(CallId)
     }
 
-    fn begin(&mut self, groups: Vec<Group>) {
+    fn begin(&mut self, groups: Groups) {
         if groups.is_empty() {
             return;
         }

@@ -1,39 +1,54 @@
 //! The state that the clones of a client and its tickets share: one core behind one lock, driven by the threads that wait.
 //!
-//! There is no thread behind a client. The first thread that waits for a call becomes the *driver*: it waits at the inbox,
-//! without the lock, and hands the core all that arrives. Other waiting threads are *parked*, each on a condition variable
-//! of its own, until their call ends, the driver leaves and another takes its place, or the core's next deadline comes:
-//! then they tick the core themselves, because the driver fell asleep before it could know of their calls.
+//! There is no thread behind a client. Threads that wait spin (`src/spin.rs`), and the first that sees that something has
+//! arrived takes it in for all. When it is time to sleep, the first one sleeps at the inbox, without the lock: it is the
+//! *driver*, and takes in what arrives. The others sleep each on a condition variable of its own, until their call ends, the
+//! driver leaves and another takes its place, or the core's next deadline comes: then they tick the core themselves,
+//! because the driver fell asleep before it could know of their calls.
 //!
-//! A driver spins before it sleeps (`src/spin.rs`), and no thread is woken for another's answer.
+//! While [several](Gathering::is_busy) groups of calls are under way, a call whose thread waits for it does not leave by
+//! itself: it leaves with all that wait so when the next group ends, or [a moment](GATHERING_MAX) later. So of many threads
+//! that share a client, some dozens share a request and an entry.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError, at, select};
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::call::CallId;
 use super::core::{ClientCore, Ended};
+use super::gathering::{GATHERED_MAX, Gathering, Groups};
 use super::nodes::{SharedNodes, Watched};
 use super::settings::{CALLS_MAX, WhenFull};
+use super::waiters::{Waiter, Waiters};
 use super::{Ask, Rejection};
 use crate::ascending::Ascending;
 use crate::clock::Clock;
 use crate::net::Transport;
 use crate::net::inbox::InboxReceiver;
 use crate::protocol::Envelope;
+use crate::spin::Spin;
 use crate::types::{ClientId, NodeId, SessionId, Time};
 
 /// A client that waits less often than this does not spin: a disk or a network takes that long to answer, and many
 /// clients that look for answers meanwhile keep the cores from the nodes.
 const QUIET: Duration = Duration::from_millis(2);
 
+/// The longest that a call waits for others to leave with.
+const GATHERING_MAX: Duration = Duration::from_micros(500);
+
+/// A call that has less time than this leaves by itself.
+const HURRY: Duration = Duration::from_millis(5);
+
 pub(super) struct SharedClient {
     id: ClientId,
     clock: Clock,
     inbox: InboxReceiver,
+    /// Of all threads that wait here.
+    spin: Spin,
+    /// Whether a thread sleeps at the inbox. It changes with the lock held; without it, it is a hint.
+    driven: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -44,29 +59,23 @@ struct State {
     nodes: Option<Watched>,
     interrupt: Option<Receiver<()>>,
     interruptions: u64,
-    /// Whether a driver waits at the inbox.
-    driven: bool,
     /// No call is answered any more: the network has ended, or the interrupting channel is closed.
     closed: bool,
+    /// All calls but those of a pipeline.
+    gathering: Gathering,
+    /// Those that have not left.
+    leaving: Vec<Ask>,
+    /// Their ends; empty between steps.
+    ends: Vec<Ended>,
     /// The calls with a ticket or a waiting caller, and their ends.
     held: Ascending<CallId, Option<Ended>>,
     /// Whether a pipeline takes the ends of all other calls, in the order in which they end.
     streaming: bool,
     /// Those that were not taken yet.
     stream: Vec<Ended>,
-    /// The threads that wait while another one drives.
-    parked: BTreeMap<Waiter, Arc<Condvar>>,
+    waiters: Waiters,
     /// How many threads have ever waited for room.
     queued: u64,
-}
-
-/// What a parked thread waits for. Threads that wait for room come first, in their order.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Waiter {
-    Room(u64),
-    Call(CallId),
-    Stream,
-    Session,
 }
 
 enum WakeUp {
@@ -90,15 +99,18 @@ impl SharedClient {
             nodes: None,
             interrupt: None,
             interruptions: 0,
-            driven: false,
             closed: false,
+            gathering: Gathering::new(GATHERED_MAX),
+            leaving: Vec::new(),
+            ends: Vec::new(),
             held: Ascending::default(),
             streaming: false,
             stream: Vec::new(),
-            parked: BTreeMap::new(),
+            waiters: Waiters::default(),
             queued: 0,
         };
-        SharedClient { id, clock, inbox: inbox.quiet_after(QUIET), state: Mutex::new(state) }
+        let spin = Spin::default().quiet_after(QUIET);
+        SharedClient { id, clock, inbox, spin, driven: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
     pub fn id(&self) -> ClientId {
@@ -110,7 +122,7 @@ impl SharedClient {
     }
 
     pub fn in_flight(&self) -> usize {
-        self.state.lock().core.in_flight()
+        self.state.lock().in_flight()
     }
 
     pub fn set_nodes(&self, nodes: SharedNodes) {
@@ -127,21 +139,60 @@ impl SharedClient {
 
     /// Sends a call. Waits for room when [`CALLS_MAX`] are in flight, if the client is set to wait, until the call's
     /// deadline. A rejection means that nothing was sent.
-    pub fn begin(&self, mut ask: Ask) -> Result<CallId, Rejection> {
+    pub fn begin(&self, ask: Ask) -> Result<CallId, Rejection> {
         walk(&ask);
         let mut state = self.state.lock();
-        let mut now = self.clock.now();
-        self.take_in(&mut state, now);
+        let call = self.enter(&mut state, ask, Duration::ZERO)?;
+        self.let_leave(&mut state);
+        Ok(call)
+    }
+
+    /// Sends a call and waits for its end; see [`SharedClient::begin`] and the head of this file.
+    pub fn call(&self, ask: Ask) -> Result<Ended, Rejection> {
+        walk(&ask);
+        let mut state = self.state.lock();
+        let may_wait = state.gathering.is_busy() && ask.timeout > HURRY;
+        let patience = if may_wait { GATHERING_MAX } else { Duration::ZERO };
+        let call = self.enter(&mut state, ask, patience)?;
+        let waiter = Waiter::Call(call);
+        if may_wait {
+            let until = self.clock.now() + patience;
+            self.wait_for(&mut state, until, waiter, |state| state.has_left(call).then_some(()));
+        }
+        if !state.has_left(call) {
+            self.let_leave(&mut state);
+        }
+        let ended = self.wait_for(&mut state, Time::NEVER, waiter, |state| state.take_end(call));
+        Ok(ended.expect("each call ends by its deadline"))
+    }
+
+    /// Makes a call known, which leaves with the next [`State::leave`], at most `patience` later: it ends by its deadline even
+    /// then.
+    fn enter(
+        &self,
+        state: &mut MutexGuard<'_, State>,
+        mut ask: Ask,
+        patience: Duration,
+    ) -> Result<CallId, Rejection> {
+        let now = self.clock.now();
+        self.take_in(state, now);
         if !state.closed && !state.has_room() {
             let until = now + ask.timeout;
-            self.wait_for_room(&mut state, until)?;
-            now = self.clock.now();
-            ask.timeout = until.since(now);
+            self.wait_for_room(state, until)?;
+            ask.timeout = until.since(self.clock.now());
         }
-        let call = state.enter(now, ask);
-        state.tick(now);
-        state.settle();
+        ask.timeout = ask.timeout.saturating_sub(patience);
+        state.leaving.push(ask);
+        let call = CallId(state.gathering.last().0 + state.leaving.len() as u64);
+        state.held.insert(call, None);
         Ok(call)
+    }
+
+    fn let_leave(&self, state: &mut State) {
+        let now = self.clock.now();
+        state.leave(now);
+        state.tick(now);
+        state.settle(now);
     }
 
     /// Sends all these calls at once, even beyond [`CALLS_MAX`].
@@ -160,10 +211,22 @@ impl SharedClient {
         state.streaming |= streams;
         let now = self.clock.now();
         self.take_in(&mut state, now);
-        let enter = |ask| if streams { state.core.ask(now, ask) } else { state.enter(now, ask) };
-        let begun = asks.into_iter().map(enter).collect();
+        let begun: Vec<CallId> = if streams {
+            asks.into_iter().map(|ask| state.core.ask(now, ask)).collect()
+        } else {
+            // Names count up, so what waits to leave goes first.
+            state.leave(now);
+            let begin = |ask| {
+                state.leaving.push(ask);
+                state.leave(now);
+                let call = state.gathering.last();
+                state.held.insert(call, None);
+                call
+            };
+            asks.into_iter().map(begin).collect()
+        };
         state.tick(now);
-        state.settle();
+        state.settle(now);
         begun
     }
 
@@ -172,13 +235,13 @@ impl SharedClient {
     pub fn open_session(&self, first: Option<NodeId>, timeout: Duration, until: Time) -> bool {
         let mut state = self.state.lock();
         let now = self.clock.now();
-        if !state.driven {
+        if !self.is_driven() {
             // An interruption is left alone: it is meant for what a person sees running.
             state.receive_waiting(now, &self.inbox);
         }
         state.core.open_session(now, first, timeout);
         state.tick(now);
-        state.settle();
+        state.settle(now);
         let before = state.interruptions;
         let look = |state: &mut State| {
             (state.closed || state.interruptions > before || !state.core.is_opening()).then_some(())
@@ -265,29 +328,50 @@ impl SharedClient {
         loop {
             let found = find(state);
             if found.is_some() || (until != Time::NEVER && self.clock.now() >= until) {
-                state.hand_over();
+                state.call_next_in_queue();
+                if !self.is_driven() {
+                    state.waiters.wake_newest();
+                }
                 return found;
             }
-            if state.driven {
-                self.park(state, until, waiter);
-            } else {
-                self.drive(state, until);
-            }
+            self.await_news(state, until, waiter);
         }
     }
 
-    fn drive(&self, state: &mut MutexGuard<'_, State>, until: Time) {
+    fn is_driven(&self) -> bool {
+        self.driven.load(Ordering::Relaxed)
+    }
+
+    /// Waits until this thread is woken, or has taken in what arrived, or something is due.
+    fn await_news(&self, state: &mut MutexGuard<'_, State>, until: Time, waiter: Waiter) {
         let until = state.core.deadline().min(until);
         let interrupt = state.interrupt.clone();
-        state.driven = true;
-        let woken = MutexGuard::unlocked(state, || self.wait_at_inbox(until, interrupt.as_ref()));
-        state.driven = false;
+        let signal = state.waiters.enter(waiter);
+        let has_arrived =
+            || !self.inbox.is_empty() || interrupt.as_ref().is_some_and(|interrupt| !interrupt.is_empty());
+        let news = || signal.is_on() || !self.is_driven() && has_arrived();
+        state.waiters.awake += 1;
+        MutexGuard::unlocked(state, || self.spin.until(Some(self.clock.instant(until)), news));
+        state.waiters.awake -= 1;
+        if !news() {
+            if self.is_driven() {
+                signal.sleep(state, self.clock.instant(until));
+            } else {
+                self.drive(state, until, interrupt.as_ref());
+            }
+        }
+        state.waiters.leave(waiter);
+        self.take_in(state, self.clock.now());
+    }
+
+    /// Sleeps at the inbox, without the lock, until something has arrived or is due.
+    fn drive(&self, state: &mut MutexGuard<'_, State>, until: Time, interrupt: Option<&Receiver<()>>) {
+        self.driven.store(true, Ordering::Relaxed);
+        let woken = MutexGuard::unlocked(state, || self.sleep_at_inbox(until, interrupt));
+        self.driven.store(false, Ordering::Relaxed);
         let now = self.clock.now();
         match woken {
-            WakeUp::Arrived(group) => {
-                state.receive(now, group);
-                state.receive_waiting(now, &self.inbox);
-            }
+            WakeUp::Arrived(group) => state.receive(now, group),
             WakeUp::Due => {}
             WakeUp::Interrupted | WakeUp::Closed => {
                 // Answers that have arrived still count.
@@ -296,25 +380,10 @@ impl SharedClient {
                 state.give_up(now);
             }
         }
-        state.tick(now);
-        state.settle();
     }
 
-    fn park(&self, state: &mut MutexGuard<'_, State>, until: Time, waiter: Waiter) {
-        let until = state.core.deadline().min(until);
-        let signal = Arc::new(Condvar::new());
-        state.parked.insert(waiter, Arc::clone(&signal));
-        let ended = signal.wait_until(state, self.clock.instant(until));
-        state.parked.remove(&waiter);
-        if ended.timed_out() {
-            state.tick(self.clock.now());
-            state.settle();
-        }
-    }
-
-    fn wait_at_inbox(&self, until: Time, interrupt: Option<&Receiver<()>>) -> WakeUp {
+    fn sleep_at_inbox(&self, until: Time, interrupt: Option<&Receiver<()>>) -> WakeUp {
         let until = self.clock.instant(until);
-        self.inbox.spin(Some(until), || interrupt.is_some_and(|interrupt| !interrupt.is_empty()));
         match interrupt {
             None => match self.inbox.recv_deadline(until) {
                 Ok(group) => WakeUp::Arrived(group),
@@ -334,14 +403,14 @@ impl SharedClient {
     /// Takes in what has arrived, unless a driver does, and ticks the core in either case: the driver may have fallen asleep
     /// before it could know of a deadline.
     fn take_in(&self, state: &mut State, now: Time) {
-        if !state.driven {
+        if !self.is_driven() {
             state.receive_waiting(now, &self.inbox);
             if state.take_interruptions() || state.closed {
                 state.give_up(now);
             }
         }
         state.tick(now);
-        state.settle();
+        state.settle(now);
     }
 }
 
@@ -359,15 +428,32 @@ impl State {
         self.core.tick(now);
     }
 
-    fn has_room(&self) -> bool {
-        self.core.in_flight() < CALLS_MAX
+    fn in_flight(&self) -> usize {
+        let of_pipeline = self.core.in_flight() - self.gathering.groups();
+        self.leaving.len() + self.gathering.calls() + of_pipeline
     }
 
-    /// Makes a call known to the core; it leaves with the next [`State::settle`].
-    fn enter(&mut self, now: Time, ask: Ask) -> CallId {
-        let call = self.core.ask(now, ask);
-        self.held.insert(call, None);
-        call
+    fn has_room(&self) -> bool {
+        self.in_flight() < CALLS_MAX
+    }
+
+    fn has_left(&self, call: CallId) -> bool {
+        call <= self.gathering.last()
+    }
+
+    /// All calls that have not left do so with the next [`State::settle`].
+    fn leave(&mut self, now: Time) {
+        if !self.leaving.is_empty() {
+            let groups = self.gathering.gather(&mut self.leaving);
+            self.ask(now, groups);
+        }
+    }
+
+    fn ask(&mut self, now: Time, groups: Groups) {
+        for group in groups {
+            let asked = self.core.ask(now, group.ask());
+            self.gathering.begun(asked, group);
+        }
     }
 
     fn take_end(&mut self, call: CallId) -> Option<Ended> {
@@ -412,6 +498,7 @@ impl State {
 
     fn give_up(&mut self, now: Time) {
         self.interruptions += 1;
+        self.leave(now);
         if self.closed {
             self.core.close(now);
         } else {
@@ -420,49 +507,46 @@ impl State {
     }
 
     /// Sends the core's envelopes, and wakes the threads whose calls have ended.
-    fn settle(&mut self) {
+    fn settle(&mut self, now: Time) {
+        let mut ends = std::mem::take(&mut self.ends);
+        // What leaves now may end at once, when the network has ended.
+        loop {
+            let mut all = self.core.take_ended();
+            if all.is_empty() {
+                break;
+            }
+            for ended in all.drain(..) {
+                if self.gathering.has(ended.call_id) {
+                    let again = self.gathering.end(now, ended, &mut ends);
+                    self.ask(now, again);
+                } else if self.streaming {
+                    self.stream.push(ended);
+                    self.waiters.wake(Waiter::Stream);
+                }
+            }
+            self.core.reuse(all);
+            self.leave(now);
+        }
         let mut outgoing = self.core.take_outgoing();
         if !outgoing.is_empty() {
             self.transport.send(&mut outgoing);
         }
-        let mut all = self.core.take_ended();
-        for ended in all.drain(..) {
+        for ended in ends.drain(..) {
             let call_id = ended.call_id;
+            // Otherwise its ticket is gone.
             if let Some(end) = self.held.get_mut(call_id) {
                 *end = Some(ended);
-            } else if self.streaming {
-                self.stream.push(ended);
-                if let Some(signal) = self.parked.remove(&Waiter::Stream) {
-                    signal.notify_one();
-                }
-            }
-            // Otherwise its ticket is gone.
-            if let Some(signal) = self.parked.remove(&Waiter::Call(call_id)) {
-                signal.notify_one();
+                self.waiters.wake(Waiter::Call(call_id));
             }
             self.call_next_in_queue();
         }
-        self.core.reuse(all);
-    }
-
-    /// A thread stops waiting: another one takes its place.
-    fn hand_over(&mut self) {
-        self.call_next_in_queue();
-        // The newest call will probably be waited for longest.
-        if !self.driven
-            && let Some((_, signal)) = self.parked.pop_last()
-        {
-            signal.notify_one();
-        }
+        self.ends = ends;
     }
 
     /// If there is room, wakes the thread that has waited for it longest.
     fn call_next_in_queue(&mut self) {
-        if self.has_room()
-            && let Some(first) = self.parked.first_entry()
-            && matches!(first.key(), Waiter::Room(_))
-        {
-            first.remove().notify_one();
+        if self.has_room() {
+            self.waiters.wake_next_in_queue();
         }
     }
 }

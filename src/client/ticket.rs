@@ -84,7 +84,7 @@ impl<T> Ticket<T> {
 }
 
 /// The one place where outcomes become answers or failures.
-fn answered(outcome: Outcome) -> Result<Answered, Failure> {
+pub(super) fn answered(outcome: Outcome) -> Result<Answered, Failure> {
     match outcome {
         Outcome::Answered(answered) => Ok(answered),
         Outcome::Rejected(rejection) => Err(Failure::Rejected(rejection)),

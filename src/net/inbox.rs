@@ -11,7 +11,7 @@ mod bell;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, unbounded};
 use derive_more::Debug;
@@ -142,12 +142,6 @@ impl InboxReceiver {
     /// Takes the group out of a parcel that arrived here.
     pub fn open(&self, parcel: Parcel) -> Vec<Envelope> {
         self.room.open(parcel)
-    }
-
-    /// The receiver spins only while its waits begin closer together than this.
-    #[must_use]
-    pub fn quiet_after(self, quiet: Duration) -> InboxReceiver {
-        InboxReceiver { spin: self.spin.quiet_after(quiet), ..self }
     }
 
     /// Returns when a group waits or `found` does, at the deadline, or when it is time to sleep.

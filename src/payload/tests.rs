@@ -68,7 +68,7 @@ fn a_list_weighs_what_its_items_add() {
     assert_eq!(weight, Payload::batch([item.clone()]).weight());
     let two = Payload::batch_weighing([item.clone(), item.clone()].into_iter().collect(), 2 * weight);
     let mut joined = Payload::batch([item.clone()]);
-    joined.append(Payload::batch([item])).expect("nobody else holds them");
+    joined.append(Payload::batch([item])).expect("they are held once");
     assert_eq!((two.weight(), two.items(), &two), (joined.weight(), Some(2), &joined));
     assert_eq!(Payload::weight_in_list(&wrong), None);
 }

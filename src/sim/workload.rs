@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::{SEARCH_STEPS, Simulation};
 use crate::check::history::{self, Action, Operation};
 use crate::check::linearizability::{self, Start, Verdict};
-use crate::client::{Answered, Ask, CallId, Fate, Gathering, Group, Outcome, What};
+use crate::client::{Answered, Ask, CallId, Fate, Gathering, Groups, Outcome, What};
 use crate::history::{Callers, Pending};
 use crate::lab::Lab;
 use crate::payload::Payload;
@@ -192,7 +192,7 @@ impl Workload {
                 worker.running.insert(CallId(worker.gathering.last().0 + asks.len() as u64), task);
                 worker.next = now + worker.pause(habits, asked_at);
             }
-            let groups = worker.gathering.gather(asks);
+            let groups = worker.gathering.gather(&mut asks);
             worker.begin(simulation, id, groups);
         }
         let mut local = Vec::new();
@@ -370,7 +370,7 @@ impl Workload {
 }
 
 impl Worker {
-    fn begin(&mut self, simulation: &mut Simulation, client: ClientId, groups: Vec<Group>) {
+    fn begin(&mut self, simulation: &mut Simulation, client: ClientId, groups: Groups) {
         for group in groups {
             let asked = simulation.call(client, group.ask());
             self.gathering.begun(asked, group);

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use raftlab::client::{self, Ask, CallId, Failure, Outcome, Rejection};
+use raftlab::client::{self, Ask, CallId, Committed, Failure, Outcome, Rejection};
 use raftlab::cluster::Cluster;
 use raftlab::config::Settings;
 use raftlab::lab::{Lab, NodeOrder};
@@ -214,6 +215,41 @@ fn commands_that_leave_together_share_entries_and_each_ends_for_itself() {
     converge(&mut cluster);
     for node in cluster.nodes() {
         assert_eq!(cluster.items(node).expect("it runs").len(), 99, "k0 to k99, less k7");
+    }
+    assert_safe(&mut cluster);
+}
+
+#[test]
+fn threads_that_share_a_client_share_entries_and_one_that_is_refused_spoils_none() {
+    let settings =
+        Settings { memory: true, value_bytes_max: 8, client_timeout: PATIENCE, ..Settings::default() };
+    let mut cluster = start(&settings);
+    leader(&cluster);
+    let client = cluster.client();
+    let work = |thread: u64| {
+        let client = client.clone();
+        move || {
+            let value = if thread == 7 { "too long a value" } else { "short" };
+            (0..40).map(|call| client.submit(Command::create(format!("{thread}.{call}"), value))).collect()
+        }
+    };
+    let threads: Vec<_> = (0..32).map(|thread| thread::spawn(work(thread))).collect();
+    let ended: Vec<Vec<Result<Committed<Answer>, Failure>>> =
+        threads.into_iter().map(|thread| thread.join().expect("it ends")).collect();
+    for (thread, ended) in ended.iter().enumerate() {
+        for each in ended {
+            match each {
+                Ok(created) => assert_eq!((created.answer.clone(), thread == 7), (Answer::Created, false)),
+                Err(Failure::Rejected(Rejection::Invalid(reason))) => {
+                    assert_eq!((thread, reason.contains("value_bytes_max")), (7, true), "{reason}");
+                }
+                other => panic!("{thread}: {other:?}"),
+            }
+        }
+    }
+    converge(&mut cluster);
+    for node in cluster.nodes() {
+        assert_eq!(cluster.items(node).expect("it runs").len(), 31 * 40);
     }
     assert_safe(&mut cluster);
 }

@@ -73,9 +73,10 @@ fn in_a_pipeline_one_does_not_spoil_those_that_share_its_way() {
         let ask = |command| Ask { what: What::commands([command]), at: None, timeout: PATIENCE };
         let commands = || vec![Command::Add(1), Command::Pairs(pairs()), Command::Add(10)];
         for (as_asks, sum) in [(true, 11), (false, 22)] {
-            let names: Vec<_> = match as_asks {
-                true => pipeline.send(commands().into_iter().map(ask).collect()).collect(),
-                false => pipeline.send_commands(commands(), PATIENCE).collect(),
+            let names: Vec<_> = if as_asks {
+                pipeline.send(commands().into_iter().map(ask).collect()).collect()
+            } else {
+                pipeline.send_commands(commands(), PATIENCE).collect()
             };
             let (mut all, mut ended) = (Vec::new(), Vec::new());
             while all.len() < 3 {

@@ -1,7 +1,9 @@
 //! One client in many hands: threads that share it, tickets, and the limit of calls in flight.
 
+use std::collections::BTreeSet;
+
 use super::*;
-use crate::client::CALLS_MAX;
+use crate::client::{CALLS_MAX, Ticket};
 
 fn put(number: usize) -> Command {
     Command::put(format!("k{number}"), "v")
@@ -186,4 +188,74 @@ fn a_ticket_looked_at_after_its_deadline_has_ended_though_another_thread_drives(
     assert!(ticket.try_wait().is_some(), "its deadline has come");
     interrupt.send(()).expect("there is room");
     assert_eq!(driver.join().expect("it ends"), Failure::Unknown(token(1)));
+}
+
+/// Calls under way, as many as a client lets leave by themselves.
+fn busy(client: &Client<KeyValue>) -> Vec<Ticket<Committed<Answer>>> {
+    (1..=8).map(|number| client.submit_async(put(number))).collect()
+}
+
+#[test]
+fn commands_of_many_threads_share_entries_and_each_gets_its_own_answer() {
+    const THREADS: usize = 64;
+    const CALLS: usize = 50;
+    let client = cluster_with(patient(), |_| false);
+    let work = |thread: usize| {
+        let client = client.clone();
+        move || {
+            let create = |call| client.submit(Command::create(format!("{thread}.{call}"), "v"));
+            let answers = (0..CALLS).map(|call| create(call).expect("answered"));
+            answers
+                .inspect(|created| assert_eq!(created.answer, Answer::Created))
+                .map(|created| created.index)
+                .collect::<Vec<_>>()
+        }
+    };
+    let threads: Vec<_> = (0..THREADS).map(|thread| thread::spawn(work(thread))).collect();
+    let ended = threads.into_iter().flat_map(|thread| thread.join().expect("no call fails"));
+    let entries: BTreeSet<LogIndex> = ended.collect();
+    assert!(entries.len() < THREADS * CALLS, "{} entries", entries.len());
+    assert_eq!((client.in_flight(), client.shared.held()), (0, 0));
+}
+
+#[test]
+fn a_call_that_waits_for_others_leaves_and_ends_in_time() {
+    let client = client_with(patient(), |_, _| Some(vec![]));
+    let tickets = busy(&client);
+    let (start, timeout) = (Instant::now(), Duration::from_millis(20));
+    let unknown = Err(Failure::Unknown(token(9)));
+    assert_eq!(client.within(timeout).submit(put(9)), unknown, "it has left");
+    assert!(start.elapsed() < HOUR / 60, "it took {:?}", start.elapsed());
+    assert!(client.within(Duration::ZERO).submit(put(10)).is_err(), "it has no time to wait");
+    drop(tickets);
+}
+
+#[test]
+fn what_ends_all_calls_ends_those_that_have_not_left() {
+    let (asked, requests) = bounded(8);
+    let mut heard = 0;
+    let client = client_with(patient(), move |_, _| {
+        heard += 1;
+        let _ = asked.try_send(());
+        // The network ends in the middle of them.
+        (heard < 12).then(Vec::new)
+    });
+    let (interrupt, interrupted) = bounded(1);
+    let client = client.with_interrupt(interrupted);
+    let tickets = busy(&client);
+    (0..8).for_each(|_| requests.recv().expect("they have left"));
+    let submit = |number| {
+        let client = client.clone();
+        thread::spawn(move || client.submit(put(number)))
+    };
+    let threads: Vec<_> = (0..16).map(submit).collect();
+    // The sender is gone: every call ends, and each later one at once.
+    drop(interrupt);
+    for thread in threads {
+        let ended = thread.join().expect("it ends").expect_err("no node answers");
+        let closed = Failure::Rejected(Rejection::Closed);
+        assert!(ended == closed || matches!(ended, Failure::Unknown(_)), "{ended}");
+    }
+    drop(tickets);
+    assert_eq!((client.in_flight(), client.shared.held()), (0, 0));
 }
