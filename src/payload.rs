@@ -107,7 +107,7 @@ impl Payload {
         Payload(Arc::new(FromValue { measured, ..FromValue::of_list(items) }))
     }
 
-    /// What an item adds to the weight of a list; none if JSON cannot hold a list with it.
+    /// The weight of a list of this item, which is what it adds to a batch; none if JSON cannot hold it.
     pub(crate) fn weight_in_list<T: Serialize>(item: &T) -> Option<usize> {
         measure::measure(std::slice::from_ref(item)).ok()
     }

@@ -35,7 +35,7 @@ const QUIET: Duration = Duration::from_millis(10);
 /// How many waits then sleep at once: a heartbeat brings this many to a leader of five.
 const PAUSES_IN_QUIET: u32 = 5;
 
-/// The backoff of one thread. Threads that wait in turn may share it.
+/// The backoff of one thread, or of those that wait for the same.
 #[derive(Debug)]
 pub struct Spin {
     pauses: AtomicU32,

@@ -131,8 +131,8 @@ pub enum Failure {
     /// No answer in time: a command that may have been applied, or may yet be. [`Client::outcome`] asks later which.
     #[error("no answer in time; the command may have been applied")]
     Unknown(Token),
-    /// A node's state machine panicked at the command, and no other node could answer in time. The command is committed and
-    /// stays in the log: it is applied once a state machine can. [`StateMachine::apply`] says what to do, and
+    /// A node's state machine panicked at the command, or at another of its entry, and no other node could answer in time. The
+    /// command is committed and stays in the log: it is applied once a state machine can. [`StateMachine::apply`] says what to do, and
     /// [`Client::outcome`] asks later what became of the command.
     #[error("a node is down: {reason}; the command stays in the log")]
     Panicked {
@@ -201,7 +201,7 @@ impl<M> Client<M> {
         self.shared.leader()
     }
 
-    /// How many calls are in flight, its clones' included: sent, and not known to have ended.
+    /// How many calls are in flight, its clones' included: begun, and not known to have ended.
     pub fn in_flight(&self) -> usize {
         self.shared.in_flight()
     }

@@ -267,6 +267,13 @@ impl Group {
 }
 
 impl Ask {
+    /// Whether others may share its entry.
+    pub(super) fn may_share(&self) -> bool {
+        let What::Command(commands) = &self.what else { return false };
+        let is_small = |count| (count as usize) < GATHERED_MAX && commands.weight() < GATHERED_BYTES_MAX;
+        self.commands().is_some_and(is_small)
+    }
+
     /// How many commands it has, if it has any and they can be gathered with others.
     fn commands(&self) -> Option<u32> {
         match &self.what {

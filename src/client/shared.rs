@@ -6,9 +6,9 @@
 //! driver leaves and another takes its place, or the core's next deadline comes: then they tick the core themselves,
 //! because the driver fell asleep before it could know of their calls.
 //!
-//! While [several](Gathering::is_busy) groups of calls are under way, a call whose thread waits for it does not leave by
-//! itself: it leaves with all that wait so when the next group ends, or [a moment](GATHERING_MAX) later. So of many threads
-//! that share a client, some dozens share a request and an entry.
+//! While [several](Gathering::is_busy) groups of calls are under way and other threads wait, a command whose thread waits for
+//! it does not leave by itself: it leaves with all that wait so when the next group ends, or [a moment](GATHERING_MAX)
+//! later. So of many threads that share a client, some dozens share a request and an entry.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -65,7 +65,9 @@ struct State {
     gathering: Gathering,
     /// Those that have not left.
     leaving: Vec<Ask>,
-    /// Their ends; empty between steps.
+    /// When they leave at the latest.
+    leave_by: Time,
+    /// Ends of gathered calls that have not been handed out; empty when the lock is free.
     ends: Vec<Ended>,
     /// The calls with a ticket or a waiting caller, and their ends.
     held: Ascending<CallId, Option<Ended>>,
@@ -102,6 +104,7 @@ impl SharedClient {
             closed: false,
             gathering: Gathering::new(GATHERED_MAX),
             leaving: Vec::new(),
+            leave_by: Time::NEVER,
             ends: Vec::new(),
             held: Ascending::default(),
             streaming: false,
@@ -139,60 +142,50 @@ impl SharedClient {
 
     /// Sends a call. Waits for room when [`CALLS_MAX`] are in flight, if the client is set to wait, until the call's
     /// deadline. A rejection means that nothing was sent.
-    pub fn begin(&self, ask: Ask) -> Result<CallId, Rejection> {
+    pub fn begin(&self, mut ask: Ask) -> Result<CallId, Rejection> {
         walk(&ask);
         let mut state = self.state.lock();
-        let call = self.enter(&mut state, ask, Duration::ZERO)?;
-        self.let_leave(&mut state);
+        let now = self.make_room(&mut state, &mut ask)?;
+        let call = state.enter(ask);
+        state.leave(now);
+        state.tick(now);
+        state.settle(now);
         Ok(call)
     }
 
     /// Sends a call and waits for its end; see [`SharedClient::begin`] and the head of this file.
-    pub fn call(&self, ask: Ask) -> Result<Ended, Rejection> {
+    pub fn call(&self, mut ask: Ask) -> Result<Ended, Rejection> {
         walk(&ask);
         let mut state = self.state.lock();
-        let may_wait = state.gathering.is_busy() && ask.timeout > HURRY;
-        let patience = if may_wait { GATHERING_MAX } else { Duration::ZERO };
-        let call = self.enter(&mut state, ask, patience)?;
-        let waiter = Waiter::Call(call);
-        if may_wait {
-            let until = self.clock.now() + patience;
-            self.wait_for(&mut state, until, waiter, |state| state.has_left(call).then_some(()));
-        }
-        if !state.has_left(call) {
-            self.let_leave(&mut state);
-        }
-        let ended = self.wait_for(&mut state, Time::NEVER, waiter, |state| state.take_end(call));
+        let now = self.make_room(&mut state, &mut ask)?;
+        let call = if state.may_wait_for_others(&ask) {
+            // It ends by its deadline even so.
+            ask.timeout -= GATHERING_MAX;
+            state.leave_by = state.leave_by.min(now + GATHERING_MAX);
+            state.enter(ask)
+        } else {
+            let call = state.enter(ask);
+            state.leave(now);
+            state.tick(now);
+            state.settle(now);
+            call
+        };
+        let ended = self.wait_for(&mut state, Time::NEVER, Waiter::Call(call), |state| state.take_end(call));
         Ok(ended.expect("each call ends by its deadline"))
     }
 
-    /// Makes a call known, which leaves with the next [`State::leave`], at most `patience` later: it ends by its deadline even
-    /// then.
-    fn enter(
-        &self,
-        state: &mut MutexGuard<'_, State>,
-        mut ask: Ask,
-        patience: Duration,
-    ) -> Result<CallId, Rejection> {
+    /// Takes in what has arrived, and waits until there is room for one more call, which has less time left then.
+    fn make_room(&self, state: &mut MutexGuard<'_, State>, ask: &mut Ask) -> Result<Time, Rejection> {
         let now = self.clock.now();
         self.take_in(state, now);
-        if !state.closed && !state.has_room() {
-            let until = now + ask.timeout;
-            self.wait_for_room(state, until)?;
-            ask.timeout = until.since(self.clock.now());
+        if state.closed || state.has_room() {
+            return Ok(now);
         }
-        ask.timeout = ask.timeout.saturating_sub(patience);
-        state.leaving.push(ask);
-        let call = CallId(state.gathering.last().0 + state.leaving.len() as u64);
-        state.held.insert(call, None);
-        Ok(call)
-    }
-
-    fn let_leave(&self, state: &mut State) {
+        let until = now + ask.timeout;
+        self.wait_for_room(state, until)?;
         let now = self.clock.now();
-        state.leave(now);
-        state.tick(now);
-        state.settle(now);
+        ask.timeout = until.since(now);
+        Ok(now)
     }
 
     /// Sends all these calls at once, even beyond [`CALLS_MAX`].
@@ -217,10 +210,8 @@ impl SharedClient {
             // Names count up, so what waits to leave goes first.
             state.leave(now);
             let begin = |ask| {
-                state.leaving.push(ask);
+                let call = state.enter(ask);
                 state.leave(now);
-                let call = state.gathering.last();
-                state.held.insert(call, None);
                 call
             };
             asks.into_iter().map(begin).collect()
@@ -299,6 +290,12 @@ impl SharedClient {
         self.state.lock().held.len()
     }
 
+    /// How many threads have ever waited for room.
+    #[cfg(test)]
+    pub fn queued(&self) -> u64 {
+        self.state.lock().queued
+    }
+
     fn wait_for_room(&self, state: &mut MutexGuard<'_, State>, until: Time) -> Result<(), Rejection> {
         if state.core.when_full() == WhenFull::Reject {
             return Err(Rejection::Full);
@@ -317,7 +314,7 @@ impl SharedClient {
         }
     }
 
-    /// Waits until `find` finds something, or until then: as the driver, or parked while another thread drives.
+    /// Waits until `find` finds something, or until then.
     fn wait_for<T>(
         &self,
         state: &mut MutexGuard<'_, State>,
@@ -344,7 +341,7 @@ impl SharedClient {
 
     /// Waits until this thread is woken, or has taken in what arrived, or something is due.
     fn await_news(&self, state: &mut MutexGuard<'_, State>, until: Time, waiter: Waiter) {
-        let until = state.core.deadline().min(until);
+        let until = state.core.deadline().min(state.leave_by).min(until);
         let interrupt = state.interrupt.clone();
         let signal = state.waiters.enter(waiter);
         let has_arrived =
@@ -353,14 +350,14 @@ impl SharedClient {
         state.waiters.awake += 1;
         MutexGuard::unlocked(state, || self.spin.until(Some(self.clock.instant(until)), news));
         state.waiters.awake -= 1;
-        if !news() {
-            if self.is_driven() {
-                signal.sleep(state, self.clock.instant(until));
-            } else {
-                self.drive(state, until, interrupt.as_ref());
-            }
+        let (has_news, drives) = (news(), !self.is_driven());
+        if !has_news && !drives {
+            signal.sleep(state, self.clock.instant(until));
         }
-        state.waiters.leave(waiter);
+        state.waiters.leave(waiter, &signal);
+        if !has_news && drives {
+            self.drive(state, until, interrupt.as_ref());
+        }
         self.take_in(state, self.clock.now());
     }
 
@@ -409,6 +406,9 @@ impl SharedClient {
                 state.give_up(now);
             }
         }
+        if now >= state.leave_by {
+            state.leave(now);
+        }
         state.tick(now);
         state.settle(now);
     }
@@ -437,12 +437,23 @@ impl State {
         self.in_flight() < CALLS_MAX
     }
 
-    fn has_left(&self, call: CallId) -> bool {
-        call <= self.gathering.last()
+    /// Whether this call does best to leave with others: there are some, and several groups are under way.
+    fn may_wait_for_others(&self, ask: &Ask) -> bool {
+        let others = !self.waiters.is_empty() || !self.leaving.is_empty();
+        others && self.gathering.is_busy() && ask.timeout > HURRY && ask.may_share()
+    }
+
+    /// Makes a call known, which has not left yet.
+    fn enter(&mut self, ask: Ask) -> CallId {
+        self.leaving.push(ask);
+        let call = CallId(self.gathering.last().0 + self.leaving.len() as u64);
+        self.held.insert(call, None);
+        call
     }
 
     /// All calls that have not left do so with the next [`State::settle`].
     fn leave(&mut self, now: Time) {
+        self.leave_by = Time::NEVER;
         if !self.leaving.is_empty() {
             let groups = self.gathering.gather(&mut self.leaving);
             self.ask(now, groups);
@@ -508,7 +519,7 @@ impl State {
 
     /// Sends the core's envelopes, and wakes the threads whose calls have ended.
     fn settle(&mut self, now: Time) {
-        let mut ends = std::mem::take(&mut self.ends);
+        let mut others = 0;
         // What leaves now may end at once, when the network has ended.
         loop {
             let mut all = self.core.take_ended();
@@ -517,9 +528,12 @@ impl State {
             }
             for ended in all.drain(..) {
                 if self.gathering.has(ended.call_id) {
-                    let again = self.gathering.end(now, ended, &mut ends);
+                    let again = self.gathering.end(now, ended, &mut self.ends);
                     self.ask(now, again);
-                } else if self.streaming {
+                    continue;
+                }
+                others += 1;
+                if self.streaming {
                     self.stream.push(ended);
                     self.waiters.wake(Waiter::Stream);
                 }
@@ -531,6 +545,7 @@ impl State {
         if !outgoing.is_empty() {
             self.transport.send(&mut outgoing);
         }
+        let mut ends = std::mem::take(&mut self.ends);
         for ended in ends.drain(..) {
             let call_id = ended.call_id;
             // Otherwise its ticket is gone.
@@ -541,6 +556,7 @@ impl State {
             self.call_next_in_queue();
         }
         self.ends = ends;
+        (0..others).for_each(|_| self.call_next_in_queue());
     }
 
     /// If there is room, wakes the thread that has waited for it longest.

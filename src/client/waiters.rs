@@ -42,17 +42,26 @@ thread_local! {
 impl Waiters {
     /// This thread waits for that until it is woken or [leaves](Waiters::leave).
     pub fn enter(&mut self, waiter: Waiter) -> Arc<Signal> {
-        let signal = SIGNAL.with(Arc::clone);
+        // A thread that ends may have let go of it.
+        let signal = SIGNAL.try_with(Arc::clone).unwrap_or_default();
         signal.on.store(false, Ordering::Relaxed);
         let (Ok(place) | Err(place)) = self.place(waiter);
         self.waiting.insert(place, (waiter, Arc::clone(&signal)));
         signal
     }
 
-    pub fn leave(&mut self, waiter: Waiter) {
-        if let Ok(place) = self.place(waiter) {
-            self.waiting.remove(place);
-        }
+    /// The thread with this signal waits no more.
+    pub fn leave(&mut self, waiter: Waiter, signal: &Arc<Signal>) {
+        let Ok(place) = self.place(waiter) else { return };
+        let is_own = |(_, other): &(Waiter, Arc<Signal>)| Arc::ptr_eq(other, signal);
+        // Several threads may wait for the session.
+        let own =
+            if is_own(&self.waiting[place]) { Some(place) } else { self.waiting.iter().position(is_own) };
+        own.map(|place| self.waiting.remove(place));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     pub fn wake(&mut self, waiter: Waiter) {
@@ -61,7 +70,7 @@ impl Waiters {
         }
     }
 
-    /// If all sleep, wakes the one whose call is the newest, which will probably be waited for longest.
+    /// If all sleep, wakes one, of calls the newest: it will probably be waited for longest.
     pub fn wake_newest(&mut self) {
         if self.awake == 0
             && let Some((_, signal)) = self.waiting.pop()
@@ -120,11 +129,27 @@ mod tests {
         waiters.awake = 0;
         waiters.wake_newest();
         assert_eq!(on(), [true, false, false, true]);
-        waiters.leave(all[1]);
+        waiters.leave(all[1], &signals[1]);
         waiters.wake_next_in_queue();
         waiters.wake(all[1]);
         assert_eq!(on(), [true, false, false, true], "the one in the queue has left");
         waiters.wake(all[2]);
         assert_eq!(on(), [true, false, true, true]);
+        assert!(waiters.is_empty());
+    }
+
+    #[test]
+    fn of_those_that_wait_for_the_same_each_leaves_for_itself() {
+        let mut waiters = Waiters::default();
+        let mut enter = || {
+            let enter = || waiters.enter(Waiter::Session);
+            std::thread::scope(|scope| scope.spawn(enter).join()).expect("it enters")
+        };
+        let signals = [enter(), enter(), enter()];
+        waiters.leave(Waiter::Session, &signals[1]);
+        waiters.leave(Waiter::Session, &signals[1]);
+        waiters.wake_newest();
+        waiters.wake_newest();
+        assert_eq!(signals.map(|signal| signal.is_on()), [true, false, true]);
     }
 }

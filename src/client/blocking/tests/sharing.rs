@@ -220,13 +220,20 @@ fn commands_of_many_threads_share_entries_and_each_gets_its_own_answer() {
 
 #[test]
 fn a_call_that_waits_for_others_leaves_and_ends_in_time() {
-    let client = client_with(patient(), |_, _| Some(vec![]));
+    let (asked, requests) = unbounded();
+    let client = client_with(patient(), move |_, _| {
+        let _ = asked.send(());
+        Some(vec![])
+    });
     let tickets = busy(&client);
+    let other = client.clone();
+    let waits = thread::spawn(move || other.within(Duration::from_millis(200)).submit(put(9)));
+    (0..9).for_each(|_| requests.recv().expect("all of them leave"));
     let (start, timeout) = (Instant::now(), Duration::from_millis(20));
-    let unknown = Err(Failure::Unknown(token(9)));
-    assert_eq!(client.within(timeout).submit(put(9)), unknown, "it has left");
+    assert_eq!(client.within(timeout).submit(put(10)), Err(Failure::Unknown(token(10))), "it has left");
     assert!(start.elapsed() < HOUR / 60, "it took {:?}", start.elapsed());
-    assert!(client.within(Duration::ZERO).submit(put(10)).is_err(), "it has no time to wait");
+    assert!(client.within(Duration::ZERO).submit(put(11)).is_err(), "it has no time to wait");
+    assert_eq!(waits.join().expect("it ends"), Err(Failure::Unknown(token(9))));
     drop(tickets);
 }
 
@@ -258,4 +265,47 @@ fn what_ends_all_calls_ends_those_that_have_not_left() {
     }
     drop(tickets);
     assert_eq!((client.in_flight(), client.shared.held()), (0, 0));
+}
+
+#[test]
+fn room_that_a_pipeline_leaves_is_given_to_the_thread_that_waits_for_it() {
+    let (asked, requests) = unbounded();
+    let (go, gone) = bounded::<()>(1);
+    let mut kept: Vec<Request> = Vec::new();
+    let client = client_with(patient(), move |_, request| {
+        kept.push(request.clone());
+        let _ = asked.send(());
+        let answered = match kept.len() {
+            // All of the pipeline's, and not the one that a thread waits for.
+            CALLS_MAX => {
+                gone.recv().ok()?;
+                CALLS_MAX - 1
+            }
+            2 => 2 * usize::from(kept[0].attempt == CALLS_MAX as u64),
+            _ => 0,
+        };
+        let answer = |request: Request| {
+            let entry = EntryId::new(Term(4), LogIndex(request.attempt));
+            let answered = Applied::Answered { entry, answer: Payload::batch([Answer::Put]) };
+            reply(&request, Response::Entry(answered))
+        };
+        Some(kept.drain(..answered).map(answer).collect())
+    });
+    let mut pipeline = client.clone().into_pipeline().gathering(1);
+    let asks = (1..CALLS_MAX).map(|_| ask(HOUR)).collect();
+    assert_eq!(pipeline.send(asks).count(), CALLS_MAX - 1);
+    let submit = |number| {
+        let client = client.clone();
+        thread::spawn(move || client.submit(put(number)).expect("answered").index)
+    };
+    let drives = submit(1);
+    (0..CALLS_MAX).for_each(|_| requests.recv().expect("all leave"));
+    let queued = submit(2);
+    while client.shared.queued() == 0 {
+        thread::yield_now();
+    }
+    go.send(()).expect("the cluster listens");
+    assert_eq!(queued.join().expect("it got room"), LogIndex(CALLS_MAX as u64 + 1));
+    assert_eq!(drives.join().expect("it was answered"), LogIndex(CALLS_MAX as u64));
+    drop(pipeline);
 }
