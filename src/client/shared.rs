@@ -147,9 +147,7 @@ impl SharedClient {
         let mut state = self.state.lock();
         let now = self.make_room(&mut state, &mut ask)?;
         let call = state.enter(ask);
-        state.leave(now);
-        state.tick(now);
-        state.settle(now);
+        state.send(now);
         Ok(call)
     }
 
@@ -158,18 +156,16 @@ impl SharedClient {
         walk(&ask);
         let mut state = self.state.lock();
         let now = self.make_room(&mut state, &mut ask)?;
-        let call = if state.may_wait_for_others(&ask) {
+        let waits = state.may_wait_for_others(&ask);
+        if waits {
             // It ends by its deadline even so.
             ask.timeout -= GATHERING_MAX;
             state.leave_by = state.leave_by.min(now + GATHERING_MAX);
-            state.enter(ask)
-        } else {
-            let call = state.enter(ask);
-            state.leave(now);
-            state.tick(now);
-            state.settle(now);
-            call
-        };
+        }
+        let call = state.enter(ask);
+        if !waits {
+            state.send(now);
+        }
         let ended = self.wait_for(&mut state, Time::NEVER, Waiter::Call(call), |state| state.take_end(call));
         Ok(ended.expect("each call ends by its deadline"))
     }
@@ -458,6 +454,13 @@ impl State {
             let groups = self.gathering.gather(&mut self.leaving);
             self.ask(now, groups);
         }
+    }
+
+    /// Sends what has not left.
+    fn send(&mut self, now: Time) {
+        self.leave(now);
+        self.tick(now);
+        self.settle(now);
     }
 
     fn ask(&mut self, now: Time, groups: Groups) {
