@@ -17,7 +17,6 @@ mod settings;
 mod shared;
 mod ticket;
 mod timers;
-mod waiters;
 
 pub use self::blocking::{Client, Committed, Failure, Observed};
 pub use self::call::CallId;

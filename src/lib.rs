@@ -90,6 +90,7 @@ pub mod wire;
 #[doc(hidden)]
 pub mod interrupt;
 mod spin;
+mod bell;
 mod panics;
 
 // L3: one server, one client and its history, and what a console asks of a cluster.

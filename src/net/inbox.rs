@@ -7,8 +7,6 @@
 //!
 //! A group travels in a [`Parcel`] with the room that it takes. Its receiver alone can open one, which gives the room back.
 
-mod bell;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -16,7 +14,7 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, unbounded};
 use derive_more::Debug;
 
-use self::bell::{Bell, HangUp};
+use crate::bell::Bell;
 use crate::protocol::Envelope;
 use crate::spin::Spin;
 
@@ -45,6 +43,10 @@ pub struct InboxReceiver {
     /// Dropped with the receiver: see [`Inbox::receiver`].
     _alive: Arc<()>,
 }
+
+/// Rings when it is dropped.
+#[derive(Clone, Debug)]
+struct HangUp(Arc<Bell>);
 
 /// A group on its way, and the room that it takes. It holds no reference to the room: to count those would cost more than
 /// all else that the queue does. So a parcel that is dropped unopened keeps its room.
@@ -192,6 +194,12 @@ impl InboxReceiver {
 impl Parcel {
     pub fn weight(&self) -> usize {
         self.weight
+    }
+}
+
+impl Drop for HangUp {
+    fn drop(&mut self) {
+        self.0.ring();
     }
 }
 

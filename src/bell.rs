@@ -1,6 +1,5 @@
 //! Wakes a thread that sleeps until something arrives: many ring, one sleeps.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::thread::{self, Thread};
 use std::time::Instant;
@@ -8,13 +7,10 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 #[derive(Debug, Default)]
-pub(super) struct Bell {
+pub struct Bell {
     asleep: AtomicBool,
     sleeper: Mutex<Option<Thread>>,
 }
-
-#[derive(Clone, Debug)]
-pub(super) struct HangUp(pub Arc<Bell>);
 
 impl Bell {
     /// Sleeps until `look` finds something, or until then. `look` sees everything that was done before a `ring`.
@@ -42,12 +38,6 @@ impl Bell {
         {
             sleeper.unpark();
         }
-    }
-}
-
-impl Drop for HangUp {
-    fn drop(&mut self) {
-        self.0.ring();
     }
 }
 
