@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use derive_more::Debug;
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use super::channel::{Channel, close_gently};
 use super::connection::Connection;
@@ -42,6 +42,9 @@ const TEXTS_MAX: usize = 11_000;
 
 /// How long a listener rests that the system gives no more descriptors.
 const REST: Duration = Duration::from_millis(100);
+
+/// How long a process that ends waits for its consoles to have their answers.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 
 /// The process that is dialed.
 pub trait Host: Send + Sync + 'static {
@@ -105,6 +108,8 @@ struct Shared {
     unfinished: Mutex<VecDeque<(u64, TcpStream)>>,
     /// The connections in use.
     open: Mutex<HashMap<u64, Open>>,
+    /// One of them has ended.
+    closed: Condvar,
     names: Names,
 }
 
@@ -143,6 +148,7 @@ impl Acceptor {
             numbers: AtomicU64::new(0),
             unfinished: Mutex::default(),
             open: Mutex::default(),
+            closed: Condvar::new(),
         });
         let accepting = Arc::clone(&shared);
         thread::Builder::new().name("accept".to_string()).spawn(move || accept_all(&listener, &accepting))?;
@@ -157,6 +163,7 @@ impl Acceptor {
 impl Drop for Acceptor {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::Release);
+        self.shared.let_consoles_go();
         let close = |socket: &TcpStream| drop(socket.shutdown(Shutdown::Both));
         self.shared.unfinished.lock().iter().for_each(|(_, socket)| close(socket));
         self.shared.open.lock().values().for_each(|open| close(&open.socket));
@@ -208,6 +215,18 @@ impl Shared {
         }
         self.finished(number);
         self.open.lock().remove(&number);
+        self.closed.notify_all();
+    }
+
+    /// Takes no more questions, and waits until those that were asked are answered: an order may have ended the process.
+    fn let_consoles_go(&self) {
+        let is_console = |open: &Open| matches!(open.caller, Caller::Console { .. });
+        let until = Instant::now() + ANSWERED_WITHIN;
+        let mut open = self.open.lock();
+        for console in open.values().filter(|open| is_console(open)) {
+            let _ = console.socket.shutdown(Shutdown::Read);
+        }
+        while open.values().any(is_console) && !self.closed.wait_until(&mut open, until).timed_out() {}
     }
 
     fn serve_channel(&self, number: u64, mut channel: Channel, from: &str, deadline: Instant) {
@@ -307,11 +326,11 @@ impl Shared {
                     return;
                 };
                 let mut attached = self.host.attach(name, answers);
-                let take = |frame| match frame {
+                let take = move |frame| match frame {
                     Frame::Text(question) => attached.asked(&question).map(|()| None),
                     _ => Err("it is a console, and sent something else than a question".to_string()),
                 };
-                connection.read(take, |_| {});
+                connection.draining().read(take, |_| {});
             }
         }
     }
@@ -365,3 +384,6 @@ fn replace_older(open: &HashMap<u64, Open>, node: NodeId, connection: u64) -> Re
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 
 use super::SILENCE;
-use super::channel::Channel;
+use super::channel::{Channel, close_gently};
 use super::outlet::{Outgoing, Outlet};
 use crate::clock::LogicalClock;
 use crate::protocol::Envelope;
@@ -24,6 +24,8 @@ pub(super) struct Connection {
     pub outlet: Arc<Outlet>,
     /// That of a process whose node hears another node here.
     clock: Option<LogicalClock>,
+    /// All that it was told is written before it ends.
+    drains: bool,
     writer: JoinHandle<()>,
 }
 
@@ -39,12 +41,17 @@ impl Connection {
         let writing = Arc::clone(&outlet);
         let writer = thread::Builder::new().name("link-writer".to_string()).stack_size(STACK_BYTES);
         let writer = writer.spawn(move || writing.run())?;
-        Ok(Connection { channel, frames, outlet, clock: None, writer })
+        Ok(Connection { channel, frames, outlet, clock: None, drains: false, writer })
     }
 
     /// The other end is a node: what it says of its logical clock is earlier than what this process does next.
     pub fn hearing(self, clock: LogicalClock) -> Connection {
         Connection { clock: Some(clock), ..self }
+    }
+
+    /// When nothing more is read, all that it was told is written before it ends; what tells it ends with `take`.
+    pub fn draining(self) -> Connection {
+        Connection { drains: true, ..self }
     }
 
     /// Reads until the connection ends, and hands each frame but ticks to `take`. The messages that it takes of frames that came
@@ -55,6 +62,7 @@ impl Connection {
         mut send: impl FnMut(&mut Vec<Envelope>),
     ) -> String {
         let mut group = Vec::new();
+        let mut drains = false;
         let why = loop {
             let taken = self.next_frames(&mut take, &mut group);
             send(&mut group);
@@ -62,7 +70,10 @@ impl Connection {
                 break why;
             }
             match self.frames.read_from(&mut self.channel) {
-                Ok(0) => break "it closed the connection".to_string(),
+                Ok(0) => {
+                    drains = self.drains;
+                    break "it closed the connection".to_string();
+                }
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
@@ -71,8 +82,17 @@ impl Connection {
                 Err(error) => break plain(&error),
             }
         };
-        let _ = self.channel.socket().shutdown(Shutdown::Both);
-        let _ = self.writer.join();
+        drop(take);
+        let socket = self.channel.socket();
+        if drains {
+            // One that does not read what it is told loses it.
+            let _ = socket.set_write_timeout(Some(SILENCE));
+            let _ = self.writer.join();
+            close_gently(socket);
+        } else {
+            let _ = socket.shutdown(Shutdown::Both);
+            let _ = self.writer.join();
+        }
         why
     }
 
