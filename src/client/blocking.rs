@@ -1,6 +1,6 @@
 //! The client on a real clock: what an embedding program calls.
 //!
-//! All rules are the core's, and all waiting is in `src/client/shared.rs`. This file adds the types.
+//! All rules are the core's, and all waiting is in `src/client/shared/waiting.rs`. This file adds the types.
 
 use std::marker::PhantomData;
 use std::sync::Arc;

@@ -98,7 +98,7 @@ impl Pipeline {
     }
 
     /// Waits until a call has ended, or until then, and replaces `ended` by all that have.
-    /// Each call ends once, by its deadline.
+    /// Each call ends once, by its deadline. When the network has ended and no call is left, it returns at once.
     pub fn wait(&mut self, until: Time, ended: &mut Vec<Ended>) {
         ended.clear();
         loop {

@@ -3,7 +3,7 @@
 //! How they wait is told in `src/client/shared/waiting.rs`.
 //!
 //! While [several](Gathering::is_busy) groups of calls are under way and other threads wait, a command whose thread waits for
-//! it does not leave by itself: it leaves with all that wait so when the next group ends, or [a moment](GATHERING_MAX)
+//! it does not leave by itself: it leaves with all others that wait like this when the next group ends, or [a moment](GATHERING_MAX)
 //! later. So of many threads that share a client, some dozens share a request and an entry.
 
 mod state;
@@ -156,7 +156,7 @@ impl SharedClient {
     }
 
     /// Asks for the session ahead of the first command, this node first, and waits for it until then. Says whether it is
-    /// open. For a client of one thread: no other thread's answer wakes this one.
+    /// open.
     pub fn open_session(&self, first: Option<NodeId>, timeout: Duration, until: Time) -> bool {
         let mut state = self.state.lock();
         let now = self.clock.now();
@@ -180,11 +180,13 @@ impl SharedClient {
         self.state.lock().core.session()
     }
 
-    /// Waits until a call of the pipeline has ended, or until then, and replaces `ended` by all that have.
+    /// Waits until a call of the pipeline has ended, or until then, and replaces `ended` by all that have. Where no call will
+    /// ever be answered, and none is left, it returns at once.
     pub fn wait_for_stream(&self, until: Time, ended: &mut Vec<Ended>) {
         ended.clear();
-        let take =
-            |state: &mut State| (!state.stream.is_empty()).then(|| std::mem::swap(&mut state.stream, ended));
+        let take = |state: &mut State| {
+            (!state.stream.is_empty() || state.closed).then(|| std::mem::swap(&mut state.stream, ended))
+        };
         drop(self.wait_for(self.state.lock(), until, Waiter::Stream, take));
     }
 

@@ -52,7 +52,15 @@ where
     client_with(hasty(), answer)
 }
 
-fn client_with<F>(settings: ClientSettings, mut answer: F) -> Client<KeyValue>
+fn client_with<F>(settings: ClientSettings, answer: F) -> Client<KeyValue>
+where
+    F: FnMut(NodeId, &Request) -> Option<Vec<Reply>> + Send + 'static,
+{
+    let core = ClientCore::new(ID, NodeId::first(3), settings, Random::new(1)).in_session(SESSION);
+    client_from(core, answer)
+}
+
+fn client_from<F>(core: ClientCore, mut answer: F) -> Client<KeyValue>
 where
     F: FnMut(NodeId, &Request) -> Option<Vec<Reply>> + Send + 'static,
 {
@@ -68,7 +76,6 @@ where
             let _ = answers.try_send(replies.into_iter().map(envelope).collect());
         }
     });
-    let core = ClientCore::new(ID, NodeId::first(3), settings, Random::new(1)).in_session(SESSION);
     Client::new(core, Wire(wire), inbox, Clock::start()).with_timeout(HOUR)
 }
 
@@ -288,6 +295,17 @@ fn the_end_of_the_network_ends_the_calls() {
     assert_eq!(client.submit(Command::put("x", "1")), Err(Failure::Unknown(token(1))));
     let rejected = Err(Failure::Rejected(Rejection::Closed));
     assert_eq!(client.submit(Command::put("x", "1")), rejected, "it is not even sent");
+}
+
+#[test]
+fn when_the_network_has_ended_a_pipeline_without_calls_waits_for_nothing() {
+    let mut pipeline = client_of(|_, _| None).into_pipeline();
+    let (mut ended, far) = (Vec::new(), pipeline.now() + HOUR);
+    assert_eq!(pipeline.send(vec![ask(HOUR)]).count(), 1);
+    pipeline.wait(far, &mut ended);
+    assert_eq!(ended.len(), 1);
+    pipeline.wait(far, &mut ended);
+    assert_eq!(ended.len(), 0, "and at once");
 }
 
 #[test]

@@ -78,10 +78,10 @@ impl State {
         self.core.deadline().min(self.leave_by)
     }
 
-    /// The same for a thread that sleeps while others look after the calls that have left.
+    /// The same for a thread that sleeps. Each thread whose call has not left looks after that.
     pub fn due_for(&self, waiter: Waiter) -> Time {
-        let has_left = !matches!(waiter, Waiter::Call(call) if call > self.gathering.last());
-        if has_left { self.core.deadline() } else { self.due() }
+        let has_not_left = matches!(waiter, Waiter::Call(call) if call > self.gathering.last());
+        if has_not_left { self.due() } else { self.core.deadline() }
     }
 
     pub fn in_flight(&self) -> usize {
@@ -229,15 +229,21 @@ impl State {
         let mut ends = std::mem::take(&mut self.ends);
         for ended in ends.drain(..) {
             let call_id = ended.call_id;
-            match self.waiters.bring(ended) {
-                None => drop(self.held.remove(call_id)),
-                // Otherwise its ticket is gone.
-                Some(ended) => drop(self.held.get_mut(call_id).map(|end| *end = Some(ended))),
+            if let Some(ended) = self.waiters.bring(ended) {
+                // None: its ticket is gone.
+                if let Some(end) = self.held.get_mut(call_id) {
+                    *end = Some(ended);
+                }
+            } else {
+                self.held.remove(call_id);
             }
             self.call_next_in_queue();
         }
         self.ends = ends;
         (0..others).for_each(|_| self.call_next_in_queue());
+        if !self.core.is_opening() {
+            self.waiters.wake(Waiter::Session);
+        }
     }
 
     /// If there is room, wakes the thread that has waited for it longest.

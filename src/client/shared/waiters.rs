@@ -1,7 +1,7 @@
 //! The threads that wait at one client, each for something of its own.
 //!
-//! A call's end is put into the hand of the thread that waits for it, which needs no lock to take it. All else is used
-//! with the client's lock held.
+//! A call's end is brought to the thread that waits for it, which needs no lock of the client to take it.
+//! [`Waiters`] are used with that lock held.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,8 +26,8 @@ pub enum Waiter {
 pub struct Waiters {
     /// In their order, which is almost always the one in which they came.
     waiting: Vec<(Waiter, Arc<Signal>)>,
-    /// How many of them spin.
-    spinning: usize,
+    /// How many threads spin, or were woken and are on their way to the lock.
+    awake: usize,
 }
 
 /// Tells one thread to look for what it waits for, or brings it the end of its call.
@@ -35,8 +35,8 @@ pub struct Waiters {
 pub struct Signal {
     on: AtomicBool,
     end: Mutex<Option<Ended>>,
-    /// Whether its thread spins. It changes with the client's lock held.
-    spins: AtomicBool,
+    /// Whether its thread counts as awake. It changes with the client's lock held.
+    awake: AtomicBool,
     bell: Bell,
 }
 
@@ -46,14 +46,12 @@ thread_local! {
 }
 
 impl Waiters {
-    /// This thread waits for that, and spins, until it is woken or [leaves](Waiters::leave).
+    /// This thread waits for that, and is awake, until it is woken or [leaves](Waiters::leave).
     pub fn enter(&mut self, waiter: Waiter) -> Arc<Signal> {
         // A thread that ends may have let go of it.
         let signal = SIGNAL.try_with(Arc::clone).unwrap_or_default();
         signal.on.store(false, Ordering::Relaxed);
-        *signal.end.lock() = None;
-        signal.spins.store(true, Ordering::Relaxed);
-        self.spinning += 1;
+        self.count_as_awake(&signal, true);
         let (Ok(place) | Err(place)) = self.place(waiter);
         self.waiting.insert(place, (waiter, Arc::clone(&signal)));
         signal
@@ -61,38 +59,42 @@ impl Waiters {
 
     /// The thread with this signal waits no more.
     pub fn leave(&mut self, waiter: Waiter, signal: &Arc<Signal>) {
+        self.fall_asleep(signal);
         let Ok(place) = self.place(waiter) else { return };
         let is_own = |(_, other): &(Waiter, Arc<Signal>)| Arc::ptr_eq(other, signal);
         // Several threads may wait for the session.
         let own =
             if is_own(&self.waiting[place]) { Some(place) } else { self.waiting.iter().position(is_own) };
-        own.map(|place| self.remove(place));
+        own.map(|place| self.waiting.remove(place));
     }
 
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// Whether one of them spins, and takes in what arrives.
-    pub fn some_spin(&self) -> bool {
-        self.spinning > 0
+    /// Whether a thread is awake that will look at what has arrived.
+    pub fn some_awake(&self) -> bool {
+        self.awake > 0
     }
 
-    /// The thread with this signal spins no more.
+    /// The thread with this signal is awake no more.
     pub fn fall_asleep(&mut self, signal: &Signal) {
-        self.spinning -= usize::from(signal.spins.swap(false, Ordering::Relaxed));
+        self.count_as_awake(signal, false);
     }
 
+    /// Wakes all that wait for this.
     pub fn wake(&mut self, waiter: Waiter) {
-        if let Ok(place) = self.place(waiter) {
-            self.remove(place).turn_on();
+        while let Ok(place) = self.place(waiter) {
+            self.wake_at(place);
         }
     }
 
-    /// Brings this end to the thread that waits for its call. None waits if it comes back.
+    /// Brings this end to the thread that waits for its call. Returns it if none does.
     pub fn bring(&mut self, ended: Ended) -> Option<Ended> {
         let Ok(place) = self.place(Waiter::Call(ended.call_id)) else { return Some(ended) };
-        let signal = self.remove(place);
+        let (_, signal) = self.waiting.remove(place);
+        // It need not come to the lock.
+        self.fall_asleep(&signal);
         *signal.end.lock() = Some(ended);
         signal.turn_on();
         None
@@ -100,24 +102,27 @@ impl Waiters {
 
     /// If all sleep, wakes one, of calls the newest: it will probably be waited for longest.
     pub fn wake_newest(&mut self) {
-        if self.spinning == 0
-            && let Some((_, signal)) = self.waiting.pop()
-        {
-            signal.turn_on();
+        if self.awake == 0 && !self.waiting.is_empty() {
+            self.wake_at(self.waiting.len() - 1);
         }
     }
 
     /// Wakes the thread that has waited for room longest.
     pub fn wake_next_in_queue(&mut self) {
         if let Some((Waiter::Room(_), _)) = self.waiting.first() {
-            self.remove(0).turn_on();
+            self.wake_at(0);
         }
     }
 
-    fn remove(&mut self, place: usize) -> Arc<Signal> {
+    fn wake_at(&mut self, place: usize) {
         let (_, signal) = self.waiting.remove(place);
-        self.fall_asleep(&signal);
-        signal
+        self.count_as_awake(&signal, true);
+        signal.turn_on();
+    }
+
+    fn count_as_awake(&mut self, signal: &Signal, awake: bool) {
+        let before = signal.awake.swap(awake, Ordering::Relaxed);
+        self.awake = self.awake + usize::from(awake) - usize::from(before);
     }
 
     /// Where this one stands, or where it would.
@@ -132,7 +137,7 @@ impl Signal {
         self.on.load(Ordering::Acquire)
     }
 
-    /// The end that was brought.
+    /// The end that was brought, once.
     pub fn take_end(&self) -> Option<Ended> {
         if self.is_on() { self.end.lock().take() } else { None }
     }
@@ -162,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_is_woken_in_order_and_no_one_while_another_spins() {
+    fn who_waits_is_woken_in_order_and_no_one_while_another_is_awake() {
         let mut waiters = Waiters::default();
         let all = [Waiter::Call(CallId(2)), Waiter::Room(1), Waiter::Call(CallId(1)), Waiter::Room(0)];
         let signals = all.map(|waiter| enter(&mut waiters, waiter));
@@ -171,13 +176,14 @@ mod tests {
         assert_eq!(on(), [false; 4]);
         waiters.wake_next_in_queue();
         assert_eq!(on(), [false, false, false, true]);
-        signals[..2].iter().for_each(|signal| waiters.fall_asleep(signal));
+        for signal in &signals[..3] {
+            waiters.fall_asleep(signal);
+        }
         waiters.wake_newest();
-        assert_eq!(on(), [false, false, false, true], "one spins");
-        assert!(waiters.some_spin());
-        waiters.fall_asleep(&signals[2]);
-        waiters.fall_asleep(&signals[2]);
-        assert!(!waiters.some_spin());
+        assert_eq!(on(), [false, false, false, true], "the one that was woken has not come to the lock yet");
+        waiters.leave(all[3], &signals[3]);
+        assert!(!waiters.some_awake());
+        waiters.wake_newest();
         waiters.wake_newest();
         assert_eq!(on(), [true, false, false, true]);
         waiters.leave(all[1], &signals[1]);
@@ -186,20 +192,19 @@ mod tests {
         assert_eq!(on(), [true, false, false, true], "the one in the queue has left");
         waiters.wake(all[2]);
         assert_eq!(on(), [true, false, true, true]);
-        assert!(waiters.is_empty());
+        assert!(waiters.is_empty() && waiters.some_awake());
+        waiters.leave(all[0], &signals[0]);
+        waiters.leave(all[2], &signals[2]);
+        assert!(!waiters.some_awake());
     }
 
     #[test]
-    fn of_those_that_wait_for_the_same_each_leaves_for_itself() {
+    fn of_those_that_wait_for_the_same_each_leaves_for_itself_and_all_are_woken() {
         let mut waiters = Waiters::default();
         let signals = [(); 3].map(|()| enter(&mut waiters, Waiter::Session));
         waiters.leave(Waiter::Session, &signals[1]);
         waiters.leave(Waiter::Session, &signals[1]);
-        for signal in &signals {
-            waiters.fall_asleep(signal);
-        }
-        waiters.wake_newest();
-        waiters.wake_newest();
+        waiters.wake(Waiter::Session);
         assert_eq!(signals.map(|signal| signal.is_on()), [true, false, true]);
     }
 
@@ -215,12 +220,12 @@ mod tests {
         let [first, second] = [1, 2].map(|number| enter(&mut waiters, Waiter::Call(CallId(number))));
         assert_eq!(waiters.bring(end(3)), Some(end(3)));
         assert_eq!(waiters.bring(end(2)), None);
-        assert!(waiters.some_spin(), "the other");
+        assert!(waiters.some_awake(), "the other");
         assert_eq!([first.take_end(), second.take_end(), second.take_end()], [None, Some(end(2)), None]);
         assert_eq!(waiters.bring(end(2)), Some(end(2)), "no one waits for it any more");
         waiters.wake(Waiter::Call(CallId(1)));
         assert_eq!((first.is_on(), first.take_end()), (true, None), "it is to look, and has no end");
-        assert!(!waiters.some_spin());
-        assert!(waiters.is_empty());
+        waiters.leave(Waiter::Call(CallId(1)), &first);
+        assert!(waiters.is_empty() && !waiters.some_awake());
     }
 }

@@ -1,10 +1,10 @@
 //! How threads wait for what they share.
 //!
 //! There is no thread behind a client. Threads that wait spin (`src/spin.rs`), and the first that sees that something has
-//! arrived takes it in for all: each end goes into the hand of the thread that waits for it, which then needs no lock. The last
-//! that spins sleeps at the inbox, without the lock: it is the *driver*, and takes in what arrives. The others sleep each for
-//! itself, until their call has ended, they are to take the driver's place, or the core's next deadline comes: then they tick
-//! the core themselves, because the driver fell asleep before it could know of their calls.
+//! arrived takes it in for all: each end is brought to the thread that waits for it. The last that spins sleeps at the inbox,
+//! without the lock: it is the *driver*, and takes in what arrives. The others sleep, each at a bell of its own, until their
+//! call has ended, they are to take in what arrives, or the core's next deadline comes, which the driver may not know of:
+//! then they tick the core themselves.
 
 use std::sync::atomic::Ordering;
 
@@ -19,9 +19,9 @@ use crate::client::core::Ended;
 use crate::protocol::Envelope;
 use crate::types::Time;
 
-/// What a thread has waited for.
+/// Why a wait is over.
 enum News<'a> {
-    /// There is something to look for.
+    /// The thread is to look for itself, with the lock.
     Look(MutexGuard<'a, State>),
     /// Its call has ended.
     Ended(Ended),
@@ -35,7 +35,7 @@ enum WakeUp {
 }
 
 impl SharedClient {
-    /// Waits until this call has ended, or until then. Each end is returned once.
+    /// As [`SharedClient::wait`], with the lock.
     pub(super) fn wait_for_call<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
@@ -80,7 +80,7 @@ impl SharedClient {
         until != Time::NEVER && self.clock.now() >= until
     }
 
-    /// Lets others do what this thread does no more.
+    /// This thread takes in no more: if no other does, one is woken for it.
     pub(super) fn pass_on(&self, state: &mut State) {
         state.call_next_in_queue();
         if !self.is_driven() {
@@ -92,7 +92,7 @@ impl SharedClient {
         self.driven.load(Ordering::Relaxed)
     }
 
-    /// Waits until this thread is woken, or has taken in what arrived, or something is due.
+    /// Waits until the call has ended, this thread is woken, it has taken in what arrived, or something is due.
     fn await_news<'a>(&'a self, mut state: MutexGuard<'a, State>, until: Time, waiter: Waiter) -> News<'a> {
         let signal = state.waiters.enter(waiter);
         let interrupt = state.interrupt.clone();
@@ -107,8 +107,8 @@ impl SharedClient {
         }
         state = self.state.lock();
         state.waiters.fall_asleep(&signal);
-        let takes_in = !self.is_driven() && !state.waiters.some_spin();
-        if !takes_in && !has_news() {
+        let drives = !self.is_driven() && !state.waiters.some_awake();
+        if !drives && !has_news() {
             let due = state.due_for(waiter).min(until);
             drop(state);
             signal.sleep(self.clock.instant(due));
@@ -121,7 +121,7 @@ impl SharedClient {
         if let Some(ended) = signal.take_end() {
             return News::Ended(ended);
         }
-        if takes_in && !has_news() {
+        if drives && !has_news() {
             let due = state.due().min(until);
             self.drive(&mut state, due, interrupt.as_ref());
         }

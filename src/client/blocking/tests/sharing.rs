@@ -156,6 +156,31 @@ fn a_driver_who_leaves_hands_its_place_on() {
 }
 
 #[test]
+fn a_session_that_another_thread_takes_in_is_seen_by_the_one_that_waits_for_it() {
+    let (asked, requests) = bounded(8);
+    let core = ClientCore::new(ID, NodeId::first(3), patient(), Random::new(1));
+    let client = client_from(core, move |_, request| {
+        if request.call != Call::Open {
+            let _ = asked.try_send(());
+            return Some(vec![]);
+        }
+        // Both threads are asleep when it comes.
+        thread::park_timeout(Duration::from_millis(20));
+        let opened = Response::Entry(Applied::Opened { session: SESSION });
+        Some(vec![reply(request, opened)])
+    });
+    let (interrupt, interrupted) = bounded(1);
+    let client = client.with_interrupt(interrupted);
+    let reader = client.clone();
+    let driver =
+        thread::spawn(move || reader.read(Query::Read { key: "x".into() }).expect_err("no node answers"));
+    requests.recv().expect("the driver has asked");
+    assert_eq!(client.new_session(), Some(SESSION));
+    interrupt.send(()).expect("the client listens");
+    assert_eq!(driver.join().expect("it ends"), Failure::Rejected(Rejection::NoAnswer));
+}
+
+#[test]
 fn a_full_client_waits_for_room_or_rejects_as_it_was_told() {
     let client = gathering(CALLS_MAX);
     let fill = |count| (0..count).map(|number| client.submit_async(put(number))).collect::<Vec<_>>();
