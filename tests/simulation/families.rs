@@ -80,7 +80,7 @@ impl Runs {
 
 #[test]
 fn every_seed_is_safe_and_heals() {
-    let runs = Runs::of(Family::General, 400);
+    let runs = Runs::of(Family::General, 280);
     for (what, times) in runs.tally().rows() {
         runs.saw_times(0, what, times);
     }
@@ -90,7 +90,7 @@ fn every_seed_is_safe_and_heals() {
 
 #[test]
 fn clients_that_behave_badly_are_served_exactly_once() {
-    let runs = Runs::of(Family::Clients, 440);
+    let runs = Runs::of(Family::Clients, 300);
     runs.saw(
         10,
         &[
@@ -109,7 +109,7 @@ fn clients_that_behave_badly_are_served_exactly_once() {
 
 #[test]
 fn snapshots_every_few_entries_lose_nothing() {
-    let runs = Runs::of(Family::Snapshots, 360);
+    let runs = Runs::of(Family::Snapshots, 240);
     runs.saw(
         0,
         &[
@@ -129,7 +129,7 @@ fn snapshots_every_few_entries_lose_nothing() {
 
 #[test]
 fn reads_at_old_leaders_are_linearizable() {
-    let runs = Runs::of(Family::Reads, 300);
+    let runs = Runs::of(Family::Reads, 200);
     runs.saw(
         runs.count(),
         &[
@@ -142,7 +142,7 @@ fn reads_at_old_leaders_are_linearizable() {
 
 #[test]
 fn elections_without_pre_vote_lose_nothing() {
-    let runs = Runs::of(Family::Votes, 300);
+    let runs = Runs::of(Family::Votes, 200);
     runs.saw(
         runs.count(),
         &[
@@ -155,7 +155,7 @@ fn elections_without_pre_vote_lose_nothing() {
 
 #[test]
 fn nodes_that_lose_their_files_cost_nothing() {
-    let runs = Runs::of(Family::Joining, 200);
+    let runs = Runs::of(Family::Joining, 150);
     runs.saw(
         runs.count(),
         &[
@@ -188,15 +188,18 @@ fn sessions_are_the_same_on_replicas_that_start_from_snapshots() {
 
 #[test]
 fn slow_disks_and_stalls_of_leaders_only_cost_time() {
-    let runs = Runs::of(Family::Stalls, 320);
+    let runs = Runs::of(Family::Stalls, 220);
     runs.saw(runs.count() / 2, &[("leaders that handed over", |report| report.tally.handed_over)]);
-    runs.saw(200, &[("elections lost while votes became durable", |report| report.tally.elections_lost)]);
+    runs.saw(
+        runs.count(),
+        &[("elections lost while votes became durable", |report| report.tally.elections_lost)],
+    );
     runs.answered(50);
 }
 
 #[test]
 fn transfers_cost_no_answer_and_no_lease() {
-    let runs = Runs::of(Family::Transfers, 200);
+    let runs = Runs::of(Family::Transfers, 150);
     runs.saw(100, &[AT_ONCE]);
     runs.saw(
         runs.count(),
@@ -211,7 +214,7 @@ fn transfers_cost_no_answer_and_no_lease() {
 
 #[test]
 fn damaged_files_are_refused_or_repaired_without_loss() {
-    let runs = Runs::of(Family::Damage, 200);
+    let runs = Runs::of(Family::Damage, 150);
     runs.saw(
         runs.count(),
         &[
@@ -223,7 +226,7 @@ fn damaged_files_are_refused_or_repaired_without_loss() {
 
 #[test]
 fn members_change_under_faults_and_nothing_is_lost() {
-    let runs = Runs::of(Family::Members, 300);
+    let runs = Runs::of(Family::Members, 200);
     runs.saw(100, &[AT_ONCE]);
     for (what, times) in runs.tally().members.rows() {
         runs.saw_times(10, what, times);

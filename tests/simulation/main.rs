@@ -40,7 +40,7 @@ fn run_seeds(family: Family, count: u64) -> Vec<RunReport> {
 
 #[test]
 fn reads_by_lease_are_linearizable_while_clocks_keep_their_bound() {
-    const SEEDS: u64 = 150;
+    const SEEDS: u64 = 100;
     let mut seen = Tally::default();
     for seed in 1..=SEEDS {
         let report = seeds::run_with_leases(seed, Clocks::WithinBound);
@@ -53,7 +53,7 @@ fn reads_by_lease_are_linearizable_while_clocks_keep_their_bound() {
 
 #[test]
 fn clocks_beyond_the_bound_harm_nothing_but_reads_by_lease() {
-    const SEEDS: u64 = 150;
+    const SEEDS: u64 = 100;
     for seed in 1..=SEEDS {
         let report = seeds::run_with_leases(seed, Clocks::Wild);
         for violation in &report.violations {
