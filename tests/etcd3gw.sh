@@ -5,8 +5,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-target=${CARGO_TARGET_DIR:-target}
-packages=$PWD/$target/etcd3gw
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+packages=$target/etcd3gw
 skip() {
     echo "etcd3gw's tests are not run: $1"
     exit 0
@@ -36,7 +36,7 @@ import socket
 sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
 print(*(each.getsockname()[1] for each in sockets))')
 
-program=$PWD/$target/debug/cluster
+program=$target/debug/cluster
 (cd "$folder" && exec "$program" 3 --memory --http "127.0.0.1:$ours" --serve </dev/null >raftlab 2>&1) &
 started+=($!)
 (cd "$folder" && exec etcd --data-dir etcd --initial-cluster "default=http://127.0.0.1:$peers" \
