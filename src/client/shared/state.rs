@@ -18,7 +18,7 @@ use crate::types::Time;
 
 pub struct State {
     pub core: ClientCore,
-    pub transport: Box<dyn Transport>,
+    transport: Box<dyn Transport>,
     /// The nodes that there are, if the client is told; else those that it began with.
     pub nodes: Option<Watched>,
     pub interrupt: Option<Receiver<()>>,
@@ -26,7 +26,7 @@ pub struct State {
     /// No call is answered any more: the network has ended, or the interrupting channel is closed.
     pub closed: bool,
     /// All calls but those of a pipeline.
-    pub gathering: Gathering,
+    gathering: Gathering,
     /// Those that have not left.
     leaving: Vec<Ask>,
     /// When they leave at the latest.
@@ -141,7 +141,7 @@ impl State {
         self.settle(now);
     }
 
-    pub fn ask(&mut self, now: Time, groups: Groups) {
+    fn ask(&mut self, now: Time, groups: Groups) {
         for group in groups {
             let asked = self.core.ask(now, group.ask());
             self.gathering.begun(asked, group);
